@@ -1,0 +1,48 @@
+# The architecture: one line a module, NAME := what it may include besides itself. A module may name
+# only modules that stand before it, so there is no cycle. The build gives each module an include path
+# with the public headers of these and nothing else. docs/architecture.md says what each is for.
+
+base    :=
+crypto  := base
+record  := base
+ledger  := base record
+market  := base record ledger
+fleet   := base record
+place   := base record fleet
+mesh    := base record
+cluster := base record
+network := base crypto record ledger market fleet place mesh cluster
+worker  := base record mesh cluster
+
+sys     := base
+json    := base record
+recipe  := base record
+store   := base record sys
+net     := base sys
+link    := base crypto record json net mesh cluster
+wg      := base crypto sys
+runtime := base record sys json recipe
+gateway := base crypto record sys json net mesh link wg
+api     := base crypto record sys json recipe net ledger market fleet mesh cluster network link store
+
+ionetd        := base crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
+ionet-gateway := base crypto record sys json net mesh cluster link wg gateway
+ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg runtime
+ionet         := base crypto record sys json net
+
+MODULES  := base crypto record ledger market fleet place mesh cluster network worker \
+            sys json recipe store net link wg runtime gateway api
+PROGRAMS := ionetd ionet-gateway ionet-worker ionet
+
+# Modules that know no system: no clock, socket, disk, heap, randomness (checked with nm).
+PURE := base crypto record ledger market fleet place mesh cluster network worker
+
+# What each takes from Debian.
+USES_crypto  := libsodium
+USES_sys     := libsodium libseccomp
+USES_json    := jansson
+USES_recipe  := libcyaml
+USES_store   := sqlite3
+USES_net     := libuv openssl libnghttp2 libwslay
+USES_link    := libsodium jansson
+USES_gateway := openssl
