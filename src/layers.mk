@@ -3,15 +3,16 @@
 # with the public headers of these and nothing else. docs/architecture.md says what each is for.
 
 base    :=
+codec   := base
 crypto  := base
 record  := base
 ledger  := base record
 market  := base record ledger
-fleet   := base record
+fleet   := base codec record
 place   := base record fleet
-mesh    := base record
-cluster := base record
-network := base crypto record ledger market fleet place mesh cluster
+mesh    := base codec record
+cluster := base codec record
+network := base codec crypto record ledger market fleet place mesh cluster
 worker  := base record mesh cluster
 
 sys     := base
@@ -19,23 +20,23 @@ json    := base record
 recipe  := base record
 store   := base record sys
 net     := base sys
-link    := base crypto record json net mesh cluster
-wg      := base crypto sys
-runtime := base record sys json recipe
-gateway := base crypto record sys json net mesh link wg
-api     := base crypto record sys json recipe net ledger market fleet mesh cluster network link store
+link    := base codec crypto record json net mesh cluster
+wg      := base codec crypto sys
+runtime := base codec record sys json recipe net
+gateway := base codec crypto record sys json net mesh link wg
+api     := base codec crypto record sys json recipe net ledger market fleet mesh cluster network link store
 
-ionetd        := base crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
-ionet-gateway := base crypto record sys json net mesh cluster link wg gateway
-ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg runtime
-ionet         := base crypto record sys json net
+ionetd        := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
+ionet-gateway := base codec crypto record sys json net mesh cluster link wg gateway
+ionet-worker  := base codec crypto record sys json recipe net mesh cluster worker link wg runtime
+ionet         := base codec crypto record sys json net
 
-MODULES  := base crypto record ledger market fleet place mesh cluster network worker \
+MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
             sys json recipe store net link wg runtime gateway api
 PROGRAMS := ionetd ionet-gateway ionet-worker ionet
 
 # Modules that know no system: no clock, socket, disk, heap, randomness (checked with nm).
-PURE := base crypto record ledger market fleet place mesh cluster network worker
+PURE := base codec crypto record ledger market fleet place mesh cluster network worker
 
 # What each takes from Debian.
 USES_crypto  := libsodium

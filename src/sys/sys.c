@@ -1,0 +1,183 @@
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec t;
+    check(clock_gettime(clock, &t) == 0);
+    return (int64_t)t.tv_sec * MS_PER_SECOND + t.tv_nsec / 1000000;
+}
+
+struct instant sys_wall_now(void)
+{
+    return (struct instant){ clock_ms(CLOCK_REALTIME) };
+}
+
+uint64_t sys_boot_now_ms(void)
+{
+    return (uint64_t)clock_ms(CLOCK_BOOTTIME);
+}
+
+struct err sys_boot_id(char out[33])
+{
+    char   raw[64];
+    size_t len, at = 0;
+    TRY(sys_read_file("/proc/sys/kernel/random/boot_id", raw, sizeof raw, &len));
+    for (size_t i = 0; i < len && at < 32; i++)
+        if (raw[i] != '-' && raw[i] != '\n') out[at++] = raw[i];
+    out[at] = 0;
+    return at == 32 ? OK : ERR(IO, "the kernel gives no boot id");
+}
+
+void sys_random(void *out, size_t bytes)
+{
+    for (size_t got = 0; got < bytes;) {
+        ssize_t n = getrandom((char *)out + got, bytes - got, 0);
+        check(n > 0 || errno == EINTR);
+        if (n > 0) got += (size_t)n;
+    }
+}
+
+struct err sys_read_file(const char *path, char *room, size_t cap, size_t *len)
+{
+    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? ERR(MISSING, "a file is not there") : ERR(IO, "a file can't be opened");
+
+    size_t got = 0;
+    for (;;) {
+        if (got == cap) return ERR(LIMIT, "a file is too large");
+        ssize_t n = read(fd, room + got, cap - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return ERR(IO, "a file can't be read");
+        if (n == 0) break;
+        got += (size_t)n;
+    }
+    *len = got;
+    return OK;
+}
+
+static struct err write_all(int fd, struct str content)
+{
+    while (content.len) {
+        ssize_t n = write(fd, content.ptr, content.len);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return ERR(IO, "a file can't be written");
+        content = str_skip(content, (size_t)n);
+    }
+    return OK;
+}
+
+static struct err sync_folder_of(const char *path)
+{
+    char        folder[4096];
+    const char *slash = strrchr(path, '/');
+    struct str  part  = slash ? (struct str){ path, (size_t)(slash - path) + (slash == path) } : STR(".");
+    TRY(str_copy(part, folder, sizeof folder));
+    scoped_fd int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0) return ERR(IO, "a folder can't be synced");
+    return OK;
+}
+
+struct err sys_write_file(const char *path, struct str content, unsigned mode)
+{
+    char temporary[4096];
+    int  length = snprintf(temporary, sizeof temporary, "%s.new", path);
+    if (length < 0 || (size_t)length >= sizeof temporary) return ERR(LIMIT, "a path is too long");
+
+    scoped_fd int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0) return ERR(IO, "a file can't be made");
+    if (fchmod(fd, mode) < 0) return ERR(IO, "a file's rights can't be set");
+    TRY(write_all(fd, content));
+    if (fsync(fd) < 0) return ERR(IO, "a file can't be synced");
+    if (rename(temporary, path) < 0) return ERR(IO, "a file can't be put in its place");
+    return sync_folder_of(path);
+}
+
+struct err sys_append_synced(int fd, struct str content)
+{
+    TRY(write_all(fd, content));
+    return fdatasync(fd) < 0 ? ERR(IO, "a file can't be synced") : OK;
+}
+
+struct err sys_make_dirs(const char *path, unsigned mode)
+{
+    char part[4096];
+    TRY(str_copy(str_from(path), part, sizeof part));
+    for (char *p = part + 1; *p; p++) {
+        if (*p != '/') continue;
+        *p = 0;
+        if (mkdir(part, 0755) < 0 && errno != EEXIST) return ERR(IO, "a folder can't be made");
+        *p = '/';
+    }
+    if (mkdir(part, mode) < 0 && errno != EEXIST) return ERR(IO, "a folder can't be made");
+    return OK;
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *where)
+{
+    (void)st;
+    (void)flag;
+    (void)where;
+    return remove(path) < 0 && errno != ENOENT ? -1 : 0;
+}
+
+struct err sys_remove_tree(const char *path)
+{
+    if (nftw(path, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
+        return ERR(IO, "a folder can't be removed");
+    return OK;
+}
+
+struct err sys_lock_file(const char *path, int *out)
+{
+    scoped_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return ERR(IO, "the lock file can't be opened");
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) return ERR(CONFLICT, "another process already uses this folder");
+    *out = sys_take_fd(&fd);
+    return OK;
+}
+
+struct err sys_secret_file(const char *path, uint8_t out[32])
+{
+    char       room[33];
+    size_t     len;
+    struct err e = sys_read_file(path, room, sizeof room, &len);
+    if (e.code == ERR_MISSING) {
+        sys_random(out, 32);
+        return sys_write_file(path, (struct str){ (const char *)out, 32 }, 0600);
+    }
+    if (e.code) return e;
+    if (len != 32) return ERR(CORRUPT, "a secret file has another length");
+    memcpy(out, room, 32);
+    explicit_bzero(room, sizeof room);
+    return OK;
+}
+
+void sys_close(int *fd)
+{
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+int sys_take_fd(int *fd)
+{
+    int taken = *fd;
+    *fd       = -1;
+    return taken;
+}
+
+void sys_free(void *pointer_to_pointer)
+{
+    free(*(void **)pointer_to_pointer);
+}

@@ -1,0 +1,108 @@
+#include "sys.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[64];
+
+static const char *in_folder(const char *name)
+{
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/ionet-sys-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return sys_remove_tree(folder).code;
+}
+
+static void a_file_is_replaced_whole_and_keeps_its_rights(void **state)
+{
+    (void)state;
+    char        room[16];
+    size_t      len;
+    struct stat st;
+    assert_int_equal(sys_write_file(in_folder("a"), STR("one"), 0600).code, ERR_NONE);
+    assert_int_equal(sys_write_file(in_folder("a"), STR("second"), 0600).code, ERR_NONE);
+    assert_int_equal(sys_read_file(in_folder("a"), room, sizeof room, &len).code, ERR_NONE);
+    assert_int_equal(len, 6);
+    assert_memory_equal(room, "second", 6);
+    assert_int_equal(stat(in_folder("a"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(access(in_folder("a.new"), F_OK), -1);
+}
+
+static void reading_too_much_or_nothing_is_said(void **state)
+{
+    (void)state;
+    char   room[4];
+    size_t len;
+    assert_int_equal(sys_write_file(in_folder("b"), STR("abcd"), 0600).code, ERR_NONE);
+    assert_int_equal(sys_read_file(in_folder("b"), room, sizeof room, &len).code, ERR_LIMIT);
+    assert_int_equal(sys_read_file(in_folder("none"), room, sizeof room, &len).code, ERR_MISSING);
+}
+
+static void a_folder_is_locked_once(void **state)
+{
+    (void)state;
+    int one, two;
+    assert_int_equal(sys_lock_file(in_folder("lock"), &one).code, ERR_NONE);
+    assert_int_equal(sys_lock_file(in_folder("lock"), &two).code, ERR_CONFLICT);
+    sys_close(&one);
+    assert_int_equal(sys_lock_file(in_folder("lock"), &two).code, ERR_NONE);
+    sys_close(&two);
+}
+
+static void a_secret_is_drawn_once(void **state)
+{
+    (void)state;
+    uint8_t a[32], b[32];
+    assert_int_equal(sys_secret_file(in_folder("secret"), a).code, ERR_NONE);
+    assert_int_equal(sys_secret_file(in_folder("secret"), b).code, ERR_NONE);
+    assert_memory_equal(a, b, 32);
+    assert_int_equal(sys_write_file(in_folder("secret"), STR("short"), 0600).code, ERR_NONE);
+    assert_int_equal(sys_secret_file(in_folder("secret"), b).code, ERR_CORRUPT);
+}
+
+static void a_tree_is_removed_without_following_links(void **state)
+{
+    (void)state;
+    char keep[128];
+    snprintf(keep, sizeof keep, "%s", in_folder("keep"));
+    assert_int_equal(sys_make_dirs(in_folder("tree/x/y"), 0700).code, ERR_NONE);
+    assert_int_equal(sys_write_file(keep, STR("k"), 0600).code, ERR_NONE);
+    assert_int_equal(symlink(keep, in_folder("tree/x/link")), 0);
+    assert_int_equal(sys_remove_tree(in_folder("tree")).code, ERR_NONE);
+    assert_int_equal(access(in_folder("tree"), F_OK), -1);
+    assert_int_equal(access(keep, F_OK), 0);
+    assert_int_equal(sys_remove_tree(in_folder("tree")).code, ERR_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_replaced_whole_and_keeps_its_rights),
+        cmocka_unit_test(reading_too_much_or_nothing_is_said),
+        cmocka_unit_test(a_folder_is_locked_once),
+        cmocka_unit_test(a_secret_is_drawn_once),
+        cmocka_unit_test(a_tree_is_removed_without_following_links),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
