@@ -40,6 +40,18 @@ bool sign_verify(struct public_key who, struct str domain, struct str message, s
     return crypto_sign_verify_detached(s.bytes, hashed, sizeof hashed, who.bytes) == 0;
 }
 
+struct signature sign_text(const struct sign_key *k, struct str text)
+{
+    struct signature s;
+    check(crypto_sign_detached(s.bytes, NULL, (const uint8_t *)text.ptr, text.len, k->bytes) == 0);
+    return s;
+}
+
+bool sign_text_verify(struct public_key who, struct str text, struct signature s)
+{
+    return crypto_sign_verify_detached(s.bytes, (const uint8_t *)text.ptr, text.len, who.bytes) == 0;
+}
+
 bool public_key_eq(struct public_key a, struct public_key b)
 {
     return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;

@@ -33,6 +33,11 @@ void sign_key_wipe(struct sign_key *k);
 struct signature sign(const struct sign_key *k, struct str domain, struct str message);
 bool             sign_verify(struct public_key who, struct str domain, struct str message, struct signature s);
 
+/* Plain Ed25519 over the text itself: what a Solana wallet's signMessage makes. The text must say what it is
+ * for. */
+struct signature sign_text(const struct sign_key *k, struct str text);
+bool             sign_text_verify(struct public_key who, struct str text, struct signature s);
+
 bool        public_key_eq(struct public_key a, struct public_key b);
 struct hash hash_sha256(struct str s);
 bool        hash_eq(struct hash a, struct hash b); /* in constant time */
