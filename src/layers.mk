@@ -11,7 +11,7 @@ market  := base record ledger
 fleet   := base codec record
 place   := base record fleet
 mesh    := base codec record
-cluster := base codec record
+cluster := base codec record mesh
 network := base codec crypto record ledger market fleet place mesh cluster
 worker  := base record mesh cluster
 
