@@ -22,7 +22,7 @@ store   := base record sys
 net     := base sys
 link    := base codec crypto record json net mesh cluster
 wg      := base codec crypto sys
-runtime := base codec record sys json recipe net
+runtime := base codec record mesh cluster sys json recipe net
 gateway := base codec crypto record sys json net mesh link wg
 api     := base codec crypto record sys json recipe net ledger market fleet mesh cluster network link store
 
@@ -45,5 +45,6 @@ USES_json    := jansson
 USES_recipe  := libcyaml
 USES_store   := sqlite3
 USES_net     := libuv openssl libnghttp2 libwslay
+USES_runtime := libuv jansson
 USES_link    := libsodium jansson
 USES_gateway := openssl

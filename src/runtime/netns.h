@@ -1,0 +1,33 @@
+/* netns.h: a network namespace a node: only its own lo, and the mesh device that is moved into it later. It has
+ * no other way out, in or to this machine. It is held by a mount at RUN/netns/NODE, so it outlives the worker;
+ * container_clean removes it. The worker itself never enters one. */
+#ifndef RUNTIME_NETNS_H
+#define RUNTIME_NETNS_H
+
+#include "runtime.h"
+
+#define NETNS_SYSCTLS_MAX 16
+
+/* Settings below /proc/sys/net, set before anything runs there: { "ipv4.tcp_retries2", "6" }. */
+struct netns_sysctl {
+    const char *name;
+    const char *value;
+};
+
+typedef void (*netns_on_made)(void *ctx, struct err e);
+
+/* Made anew, or taken as it is when it is there already (then only the settings are set again). */
+must_check struct err netns_make(struct runtime *r, struct node_id node, const struct netns_sysctl *sysctls,
+                                 size_t count, netns_on_made call, void *ctx);
+
+void netns_path(const struct runtime *r, struct node_id node, char out[RUNTIME_PATH_TEXT]);
+bool netns_is_there(const struct runtime *r, struct node_id node);
+
+/* A TCP connection made inside, by a small process that enters the namespace and hands the socket back. fd is the
+ * callee's to close (not blocking, close-on-exec), -1 with an error: ERR_IO refused or no way, ERR_TIMEOUT, ERR_MISSING no
+ * such namespace. A dial can't be taken back: a ctx must live until the call. */
+typedef void (*netns_on_dialed)(void *ctx, struct err e, int fd);
+must_check struct err netns_dial(struct runtime *r, struct node_id node, const char *address, uint16_t port,
+                                 uint32_t timeout_ms, netns_on_dialed call, void *ctx);
+
+#endif
