@@ -40,7 +40,8 @@ enum field_kind {
     FIELD_KIND_COUNT
 };
 
-/* Who may see a field. Each sees what those before see. */
+/* Who may see a field. Each sees what those before see. As a viewer, SEEN_NOBODY is our own programs among
+ * themselves (the worker link): they see all. */
 enum field_seen { SEEN_PUBLIC, SEEN_OWNER, SEEN_OPERATOR, SEEN_NOBODY };
 
 enum field_flags {
@@ -115,6 +116,11 @@ struct record_type {
     { one, many, (uint32_t)sizeof(type), (uint32_t)countof(table), table, text }
 
 const struct field *record_field(const struct record_type *type, struct str name); /* null if none */
+const struct field *record_key(const struct record_type *type); /* check() that there is one */
+
+/* The table itself keeps this header's rules: names, sizes, limits, one key, no list of an item stored (its
+ * child table would need a key of its own). For tests, and for a store when it opens. */
+bool record_type_is_sound(const struct record_type *type);
 
 bool field_is_visible(const struct field *f, enum field_seen viewer);
 
@@ -124,6 +130,7 @@ struct str field_str(const struct field *f, const void *record); /* TEXT, LINES;
 struct id  field_id(const struct field *f, const void *record);
 uint32_t   field_count(const struct field *f, const void *record); /* LIST: items that are there */
 const void *field_item(const struct field *f, const void *record, uint32_t index);
+const uint8_t *field_bytes(const struct field *f, const void *record); /* BYTES: f->size of them */
 
 /* The setters refuse what the table's limits refuse; the record is unchanged then. */
 must_check struct err field_set_i64(const struct field *f, void *record, int64_t value);
@@ -132,8 +139,8 @@ must_check struct err field_set_id(const struct field *f, void *record, struct i
 must_check struct err field_set_bytes(const struct field *f, void *record, const uint8_t *bytes, size_t count);
 must_check struct err field_push(const struct field *f, void *record, void **item); /* LIST: room for one more, zeroed */
 
-/* Every field within its limits; every enum a word; every text ended and UTF-8; lists by their items. For
- * what was built by hand or loaded. *bad names the field at fault (may be null). */
+/* Every field within its limits; every enum a word; every text ended and UTF-8; the key, if an id, not
+ * none; lists by their items. For what was built by hand or loaded. *bad is the field at fault (bad may be null). */
 must_check struct err record_check(const struct record_type *type, const void *record, const struct field **bad);
 
 /* Equal in all stored fields (what a store must write again). */
@@ -142,7 +149,8 @@ bool record_stored_eq(const struct record_type *type, const void *a, const void 
 /* ---- SQL text, for any engine that speaks the common part ---------------------------------------- */
 
 /* CREATE TABLE plural (key PRIMARY KEY, …) STRICT; and one child table `plural_member` for each stored list,
- * keyed (parent, at). Ids, texts and enums are TEXT, numbers INTEGER, bytes BLOB. */
+ * keyed (parent, at), each statement a line. Ids, texts and enums are TEXT, numbers INTEGER, bytes BLOB; only
+ * an id that is none is NULL. Names are quoted. */
 void record_sql_create(const struct record_type *type, struct text *out);
 /* INSERT INTO plural (…) VALUES (?1, …) ON CONFLICT (key) DO UPDATE SET …: parameters in field order, stored
  * non-list fields only. */
