@@ -37,7 +37,7 @@ static const char *column_type(const struct field *f)
     case FIELD_KIND_LIST:
     case FIELD_KIND_COUNT: break;
     }
-    check(!"the field has a column");
+    check_failed("the field has a column", __FILE__, __LINE__);
     return "";
 }
 

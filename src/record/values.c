@@ -112,7 +112,7 @@ int64_t field_i64(const struct field *f, const void *record)
     case FIELD_KIND_LIST:
     case FIELD_KIND_COUNT: break;
     }
-    check(!"the field is a number");
+    check_failed("the field is a number", __FILE__, __LINE__);
     return 0;
 }
 
