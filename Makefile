@@ -31,7 +31,7 @@ reverse = $(if $(1),$(call reverse,$(wordlist 2,999,$(1))) $(firstword $(1)))
 flags_of = $(if $(1),$(shell pkg-config --cflags $(1)))
 libs_of  = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 archives = $(foreach m,$(filter $(LIVE),$(call deps,$(1))),$(OUT)/lib/$(m).a)
-libs     = $(call libs_of,$(foreach m,$(call deps,$(1)),$(USES_$(m)))) -lpthread -ldl
+libs     = $(call libs_of,$(foreach m,$(call deps,$(1)),$(USES_$(m)))) $(foreach m,$(call deps,$(1)),$(LIBS_$(m))) -lpthread -ldl
 
 .PHONY: all test check-style check-pure bench demo clean setup
 all: $(foreach p,$(filter $(LIVE),$(PROGRAMS)),$(OUT)/bin/$(p)) $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
@@ -80,7 +80,7 @@ $(foreach p,$(filter $(LIVE),$(PROGRAMS)),$(eval $(call program,$(p))))
 # Node's HTTP/1 parser comes from Debian as C source; it is not held to our warnings.
 $(OUT)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -O2 -fPIE -fstack-protector-strong -I/usr/share/include/llhttp -c $< -o $@
+	$(Q)$(CC) -O2 -fPIE -fstack-protector-strong -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c $< -o $@
 
 .PRECIOUS: $(OUT)/%.o
 clean:

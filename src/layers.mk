@@ -44,8 +44,10 @@ USES_sys     := libsodium libseccomp
 USES_json    := jansson
 USES_recipe  := libcyaml
 USES_store   := sqlite3
-USES_net     := libuv openssl libnghttp2 libwslay
+USES_net     := libuv openssl libnghttp2
 USES_wg      := libuv
 USES_runtime := libuv jansson
 USES_link    := libsodium jansson
 USES_gateway := libuv openssl
+# Without a .pc file of its own.
+LIBS_net     := -lwslay

@@ -132,6 +132,7 @@ struct net_socket_calls {
     uint32_t silent_ms; /* closes when nothing at all came for so long; 0: never */
 };
 
+/* Null: it was no WebSocket request and was refused, or the client has left; on_close is not called then. */
 struct net_socket    *net_socket_accept(struct net_request *r, const struct net_socket_calls *calls, void *ctx);
 must_check struct err net_socket_send(struct net_socket *s, struct str text); /* ERR_LIMIT: the peer reads too slowly */
 void                  net_socket_close(struct net_socket *s, uint16_t code, struct str reason); /* on_close follows */
@@ -147,13 +148,14 @@ struct net_raw_calls {
     void (*on_close)(void *ctx, const char *why);   /* exactly once, last */
 };
 
-/* Answers the upgrade with 101 and `Upgrade: protocol`. */
+/* Answers the upgrade with 101 and `Upgrade: protocol`. Null: the client has left; on_close is not called then. */
 struct net_raw *net_raw_accept(struct net_request *r, struct str protocol, const struct net_raw_calls *calls, void *ctx);
 /* From on_first_head: no answer is written; on_bytes starts with the first head as it came. */
 struct net_raw *net_raw_take(struct net_request *r, const struct net_raw_calls *calls, void *ctx);
 /* A plain connected stream socket (takes the descriptor). */
 must_check struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx, struct net_raw **out);
 
+/* A client's end: from on_open on. Only net_raw_close may come before. */
 void   net_raw_send(struct net_raw *r, struct str bytes);
 size_t net_raw_waiting(const struct net_raw *r); /* bytes not yet handed to the kernel */
 void   net_raw_pause(struct net_raw *r, bool pause); /* stop or go on reading */
