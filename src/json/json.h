@@ -79,7 +79,7 @@ void            json_key(struct json_out *w, const char *name);
 void            json_str(struct json_out *w, struct str s); /* UTF-8; control characters escaped */
 void            json_i64(struct json_out *w, int64_t n);    /* check()s that it is within JSON_INT_MAX */
 void            json_bool(struct json_out *w, bool yes);
-void            json_null(struct json_out *w);
+void            json_none(struct json_out *w);
 void            json_id(struct json_out *w, struct id id);                          /* none: null */
 void            json_bytes(struct json_out *w, const uint8_t *bytes, size_t count); /* hex */
 void            json_raw(struct json_out *w, struct str json);                      /* one whole value, as it is */
