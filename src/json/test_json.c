@@ -113,6 +113,17 @@ static void a_record_is_written_as_its_viewer_may_see_it(void **state)
     }
 }
 
+/* By field: the holes between them may hold anything. */
+static void assert_same(const struct machine *a, const struct machine *b)
+{
+    static char rooms[2][2048];
+    struct text one = TEXT_IN(rooms[0]), other = TEXT_IN(rooms[1]);
+    json_write(&machine_type, a, SEEN_NOBODY, &one);
+    json_write(&machine_type, b, SEEN_NOBODY, &other);
+    assert_false(one.full || other.full);
+    assert_true(str_eq(text_str(&one), text_str(&other)));
+}
+
 static void a_record_comes_back_from_its_json(void **state)
 {
     (void)state;
@@ -121,7 +132,7 @@ static void a_record_comes_back_from_its_json(void **state)
     struct json_fault fault;
     json_write(&machine_type, &m, SEEN_NOBODY, &t);
     assert_int_equal(json_read(text_str(&t), &machine_type, JSON_WHOLE, &back, &fault).code, ERR_NONE);
-    assert_memory_equal(&back, &m, sizeof m);
+    assert_same(&back, &m);
 }
 
 /* `head` opens a whole record that lacks only what a row adds. */
@@ -263,7 +274,7 @@ static void an_envelope_is_parsed_once(void **state)
     assert_int_equal(json_parse(text_str(&t), &doc, &fault).code, ERR_NONE);
     assert_true(str_eq(json_as_str(json_member(doc.root, "kind")), STR("machine")));
     assert_int_equal(json_read_value(doc.root, &machine_type, JSON_PEER, &back, &fault).code, ERR_NONE);
-    assert_memory_equal(&back, &m, sizeof m);
+    assert_same(&back, &m);
 
     struct json_value gpus = json_member(doc.root, "gpus");
     int64_t n              = 0;
