@@ -27,14 +27,19 @@ static void on_conn_gone(struct conn *c)
 /* Until TLS is up nobody owns the connection but the server. */
 static void on_hello_done(void *owner)
 {
-    struct conn *c = owner;
-    h1_open(c->server, c);
+    struct conn         *c = owner;
+    struct net_server   *s = c->server;
+    const unsigned char *alpn = NULL;
+    unsigned             len  = 0;
+    if (c->ssl) SSL_get0_alpn_selected(c->ssl, &alpn, &len);
+    if (len == 2 && memcmp(alpn, "h2", 2) == 0) h2_open(s, c);
+    else h1_open(s, c);
 }
 
 static void on_hello_bytes(void *owner, struct str bytes)
 {
-    (void)owner, (void)bytes;
-    check(!"bytes come after the handshake");
+    (void)owner;
+    check(bytes.len == 0); /* they come after the handshake, to another owner */
 }
 
 static void on_hello_end(void *owner)
@@ -116,7 +121,7 @@ struct err net_listen(struct net *n, const struct net_server_options *o, struct 
     if (n->stopping) return ERR(IO, "the loop is stopping");
     check(o->on_request != NULL);
     SSL_CTX *tls = NULL;
-    if (!o->plain) TRY(tls_server_context(o->cert_path, o->key_path, false, &tls));
+    if (!o->plain) TRY(tls_server_context(o->cert_path, o->key_path, o->http2, &tls));
 
     struct net_server *s  = loop_alloc(sizeof *s);
     s->net                = n;
@@ -148,7 +153,7 @@ struct err net_server_reload(struct net_server *s)
 {
     if (!s->tls) return OK;
     SSL_CTX *fresh;
-    TRY(tls_server_context(s->options.cert_path, s->options.key_path, false, &fresh));
+    TRY(tls_server_context(s->options.cert_path, s->options.key_path, s->options.http2, &fresh));
     SSL_CTX_free(s->tls); /* connections that are open hold on to theirs */
     s->tls = fresh;
     return OK;
