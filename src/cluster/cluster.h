@@ -1,0 +1,143 @@
+/* cluster.h: the life of a cluster and of its nodes, and what a node has earned. Pure.
+ *
+ *   reserved → images → mesh → starting → checking → ready ⇄ healing → ending → ended
+ *   (any before ready) → failed: everything is refunded
+ *   ready, healing → ending: the user's word, the end of what was paid, or the loss of its head
+ *
+ * The phases before ready are the least that all its nodes have reached, so they only go forward. Ready means that the
+ * recipe's own check said so: the witness on the head saw every node alive.
+ *
+ *   node: placed → serving → closing → closed        serving: since the network saw it pass its first check
+ *
+ * Metering. A worker reports how long a node served (cumulative); the witness on *another* node how long it was seen
+ * alive (cumulative). The network charges
+ *     price × min(reported, elapsed by its own clock since the first passed check, seen) − already charged
+ * so that a repeated, lost or late report changes nothing. A closing node's last reports still count for NODE_CLOSING_MS,
+ * up to the moment it was closed; after that nothing does. */
+#ifndef CLUSTER_CLUSTER_H
+#define CLUSTER_CLUSTER_H
+
+#include "assign.h"
+#include "base/id.h"
+#include "base/units.h"
+#include "record/record.h"
+
+#define LEASE_MS (6 * MS_PER_HOUR)
+#define LEASE_RENEW_MS MS_PER_HOUR
+#define NODE_CLOSING_MS 5000
+#define SETTLE_MS MS_PER_HOUR /* a serving node is settled that often, and at its end */
+
+enum cluster_state {
+    CLUSTER_RESERVED,
+    CLUSTER_IMAGES,
+    CLUSTER_MESH,
+    CLUSTER_STARTING,
+    CLUSTER_CHECKING,
+    CLUSTER_READY,
+    CLUSTER_HEALING,
+    CLUSTER_ENDING,
+    CLUSTER_ENDED,
+    CLUSTER_FAILED,
+    CLUSTER_STATE_COUNT
+};
+extern const char *const cluster_state_names[CLUSTER_STATE_COUNT];
+
+struct cluster {
+    struct cluster_id  id;
+    struct account_id  owner;
+    char               name[64];
+    enum cluster_state state;
+    char               recipe[32];
+    uint8_t            recipe_hash[32];
+    char               image[256];
+    uint32_t           quantity; /* units paid for */
+    uint32_t           size;     /* nodes */
+    struct hourly      price;
+    uint32_t           fee_basis_points;
+    struct span        duration;
+    struct money       escrow; /* moved in, in all */
+    struct money       charged;
+    struct money       refunded;
+    uint8_t            secret[32];
+    uint32_t           next_index;
+    uint32_t           head_index;
+    uint32_t           lost; /* nodes that were replaced */
+    char               why[160]; /* why it ended or failed */
+    char               log_end[2048];
+    struct instant     made; /* reserved */
+    struct instant     images, mesh, starting, checking;
+    struct instant     ready; /* the first time */
+    struct instant     ends;  /* what was paid for ends then */
+    struct instant     ended;
+    struct instant     hurt;   /* the loss that is being healed, or the last */
+    struct instant     healed; /* when that was made good */
+    /* live */
+    uint32_t nodes_alive; /* as the witness last said */
+    struct instant renew;  /* when the lease is to be renewed */
+};
+extern const struct record_type cluster_type;
+
+enum node_state { NODE_PLACED, NODE_SERVING, NODE_CLOSING, NODE_CLOSED, NODE_STATE_COUNT };
+extern const char *const node_state_names[NODE_STATE_COUNT];
+
+struct node {
+    struct node_id    id;
+    struct cluster_id cluster;
+    struct device_id  device;
+    enum node_role    role;
+    enum node_state   state;
+    uint32_t          index; /* of its mesh address; never used twice in a cluster */
+    uint32_t          units;
+    uint64_t          incarnation;
+    bool              witness;
+    bool              lost; /* it was replaced, or its cluster ended by its loss */
+    struct instant    made;
+    struct instant    passed; /* its first check */
+    struct instant    closed;
+    uint64_t          served_ms; /* reported */
+    uint64_t          seen_ms;   /* witnessed */
+    struct node_id    seen_by;   /* whose witness that was last */
+    uint64_t          seen_last; /* what that one last said */
+    struct money      charged;
+    struct money      fee;
+    uint8_t           mesh_key[MESH_KEY_BYTES];
+    bool              has_key;
+    char              why[160];
+
+    /* live */
+    enum node_phase phase;
+    struct instant  settle;    /* when it is to be settled next */
+    struct instant  alive;     /* when a witness last saw it */
+    struct instant  missed;    /* since when the witness says that it is gone; 0: it does not */
+    struct instant  heard;     /* witnesses: last report of theirs with a fresh line */
+    bool            mesh_owed; /* its whole map is to be sent once all are known */
+    char            inside[MESH_ENDPOINT_TEXT];
+    char            seen_a[MESH_ENDPOINT_TEXT];
+    char            seen_b[MESH_ENDPOINT_TEXT];
+    uint32_t        cpu_milli;
+    uint64_t        memory_bytes;
+};
+extern const struct record_type node_type;
+
+bool cluster_may_move(enum cluster_state from, enum cluster_state to);
+void cluster_move(struct cluster *c, enum cluster_state to); /* check() that it may */
+bool cluster_is_live(const struct cluster *c);               /* holds devices */
+bool cluster_is_forming(const struct cluster *c);            /* before ready */
+
+bool node_may_move(enum node_state from, enum node_state to);
+void node_move(struct node *n, enum node_state to);
+
+/* Takes over a report; less than before is no report (a restarted worker that lost its last seconds). */
+void node_reported(struct node *n, uint64_t served_ms);
+/* `by` saw it for seen_ms in all. Another witness than before starts from what it says now. */
+void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms);
+
+/* The counted time: the least of reported, elapsed until now (or its closing) and seen; 0 before it serves. */
+struct span node_counted(const struct node *n, struct instant now);
+/* What it has cost in all: price × units × counted, rounded down once. */
+struct money node_charge(const struct node *n, struct hourly price, struct instant now);
+
+/* How long the workers may go on: the earlier of the paid end and LEASE_MS. */
+struct span cluster_lease(const struct cluster *c, struct instant now);
+
+#endif

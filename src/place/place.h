@@ -1,0 +1,30 @@
+/* place.h: which devices serve. Pure.
+ *
+ * A device fits a recipe when it is free, has what the recipe needs and asks no more than the price. The cheapest
+ * go first, the longest enrolled before the later where they ask the same. All or nothing. */
+#ifndef PLACE_PLACE_H
+#define PLACE_PLACE_H
+
+#include "base/table.h"
+#include "fleet/fleet.h"
+#include "record/record.h"
+
+struct place_need {
+    bool          gpus; /* a unit is a GPU */
+    uint32_t      cpus_min;
+    uint64_t      memory_min;
+    struct hourly price_max;
+    struct id     avoid; /* a device that just failed; none if any will do */
+};
+
+/* Units of all that fit at any price, and the price of the last of `quantity` of them in order (0 if there are
+ * fewer). */
+uint32_t place_available(const struct table *devices, const struct place_need *need, uint32_t quantity,
+                         struct hourly *price);
+
+/* The `count` best, into chosen (whole devices; for GPUs the caller counts units a device). Returns how many it
+ * found: fewer than count means that there are no more. */
+uint32_t place_choose(const struct table *devices, const struct place_need *need, uint32_t count,
+                      struct device **chosen);
+
+#endif
