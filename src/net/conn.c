@@ -252,7 +252,7 @@ static void conn_step(struct conn *c)
 
 /* Those touched while this runs wait for the next turn, which then comes at once: a writer that is always ready
  * must not keep the others from the loop. */
-void conn_turn(struct net *n)
+bool conn_turn(struct net *n)
 {
     struct ring now;
     ring_init(&now);
@@ -266,8 +266,7 @@ void conn_turn(struct net *n)
         ring_remove(&c->dirty);
         conn_step(c);
     }
-    if (ring_is_empty(&n->dirty)) uv_idle_stop(&n->idle);
-    else check(uv_idle_start(&n->idle, loop_on_idle) == 0);
+    return !ring_is_empty(&n->dirty);
 }
 
 /* ---- what owners do -------------------------------------------------------------------------------- */
@@ -290,7 +289,7 @@ struct conn *conn_create(struct net *n, SSL *ssl, const struct conn_calls *calls
     return c;
 }
 
-static void conn_learn_peer(struct conn *c)
+void conn_learn_peer(struct conn *c)
 {
     struct sockaddr_storage from;
     int                     size = sizeof from;
@@ -310,7 +309,7 @@ static void conn_learn_peer(struct conn *c)
 void conn_start(struct conn *c)
 {
     (void)uv_tcp_nodelay(&c->tcp, 1); /* a socket that is not TCP has no such thing */
-    conn_learn_peer(c);
+    if (!c->peer[0]) conn_learn_peer(c);
     conn_update_reading(c);
     if (c->closing) return;
     if (!c->ssl) {

@@ -50,6 +50,7 @@ struct conn {
     uint8_t                  address[16]; /* the peer's, as IPv6 */
     void (*on_gone)(struct conn *c);      /* the server's count */
     void *server;
+    bool  counted; /* in the caps */
     bool  ready;
     bool  reading;
     bool  paused;
@@ -66,6 +67,7 @@ struct conn {
 
 struct conn *conn_create(struct net *n, SSL *ssl, const struct conn_calls *calls, void *owner);
 void conn_start(struct conn *c);                                 /* c->tcp is connected: by uv_accept, uv_tcp_open */
+void conn_learn_peer(struct conn *c);                            /* before conn_start, where it matters */
 void conn_connect(struct conn *c, const struct sockaddr *to);    /* then starts it, or closes it */
 void conn_abandon(struct conn *c, const char *why);              /* finishes it, and nobody is told */
 void conn_own(struct conn *c, const struct conn_calls *calls, void *owner);
@@ -79,7 +81,7 @@ void   conn_end(struct conn *c);                         /* a half-close, after 
 void   conn_finish(struct conn *c, const char *why);
 void   conn_close(struct conn *c, const char *why);
 
-void conn_turn(struct net *n);
+bool conn_turn(struct net *n); /* true: there is more to do, at once */
 void conn_stop_all(struct net *n);
 
 #endif

@@ -55,14 +55,17 @@ static struct err loop_may_start(const struct net *n)
     return n->stopping ? ERR(IO, "the loop is stopping") : OK;
 }
 
-static void on_prepare(uv_prepare_t *prepare)
-{
-    conn_turn(prepare->data);
-}
-
-void loop_on_idle(uv_idle_t *idle)
+static void on_idle(uv_idle_t *idle)
 {
     (void)idle; /* being there is enough: the loop does not sleep */
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct net *n    = prepare->data;
+    bool        more = server_turn(n);
+    if (conn_turn(n) || more) check(uv_idle_start(&n->idle, on_idle) == 0);
+    else uv_idle_stop(&n->idle);
 }
 
 struct err net_open(struct net **out)
@@ -81,6 +84,7 @@ struct err net_open(struct net **out)
     check(uv_prepare_start(&n->prepare, on_prepare) == 0);
     uv_unref((uv_handle_t *)&n->prepare);
     check(uv_idle_init(&n->loop, &n->idle) == 0);
+    caps_init(&n->caps, caps_by_descriptors(), NET_CONNECTIONS_PER_ADDRESS_MAX);
     wheel_open(n);
     uv_unref((uv_handle_t *)&n->wheel.timer);
     loop_hold(n); /* the loop's own, let go by net_stop */
@@ -176,6 +180,7 @@ void net_close(struct net *n)
     /* What the caller left open on the loop keeps it from closing: his mistake, told here. */
     uv_run(&n->loop, UV_RUN_NOWAIT);
     check(uv_loop_close(&n->loop) == 0);
+    caps_finish(&n->caps);
     free_all(&n->timers, offsetof(struct net_timer, ring));
     free_all(&n->wakers, offsetof(struct net_waker, ring));
     free_all(&n->signals, offsetof(struct signal_watch, ring));

@@ -6,6 +6,7 @@
 #ifndef NET_LOOP_INT_H
 #define NET_LOOP_INT_H
 
+#include "caps_int.h"
 #include "net.h"
 
 #include <uv.h>
@@ -83,12 +84,11 @@ struct net {
     struct ring  exchanges;
     struct ring  servers;
     struct ring  listeners;
-    size_t       server_conns;
+    struct caps  caps;           /* of all servers together */
+    unsigned     accepted;       /* connections in this turn */
     char         input[LOOP_READ_BYTES];
     char         plain[LOOP_PLAIN_BYTES];
 };
-
-void loop_on_idle(uv_idle_t *idle);
 
 /* Each handle that libuv holds for us is counted, so that a stopping loop knows when all are gone. */
 void loop_hold(struct net *n);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define SERVER_BACKLOG 1024
+#define SERVER_ACCEPTS_PER_TURN 64 /* handshakes must not keep the open connections waiting */
 
 static void server_free_if_over(struct net_server *s)
 {
@@ -20,7 +21,7 @@ static void on_conn_gone(struct conn *c)
 {
     struct net_server *s = c->server;
     s->conns--;
-    s->net->server_conns--;
+    if (c->counted) caps_give(&s->net->caps, c->address);
     server_free_if_over(s);
 }
 
@@ -59,28 +60,57 @@ static const struct conn_calls hello_calls = {
     .on_close = on_hello_close,
 };
 
-static void on_connection(uv_stream_t *listener, int status)
+/* Takes the connection that libuv holds. While it holds one, it accepts no other: that is how a flood is kept at
+ * the door, in the kernel's queue, instead of running into the descriptor limit. */
+static void server_accept(struct net_server *s)
 {
-    struct net_server *s = listener->data;
-    if (status < 0 || s->closing) return;
-    SSL *ssl = NULL;
+    struct net *n = s->net;
+    SSL        *ssl = NULL;
+    if (n->accepted++ >= SERVER_ACCEPTS_PER_TURN || caps_are_full(&n->caps)) {
+        s->holding = true;
+        return;
+    }
+    s->holding = false;
     if (s->tls) {
         ssl = SSL_new(s->tls);
         check(ssl != NULL);
         SSL_set_accept_state(ssl);
     }
-    struct conn *c = conn_create(s->net, ssl, &hello_calls, NULL);
+    struct conn *c = conn_create(n, ssl, &hello_calls, NULL);
     c->owner       = c;
     c->server      = s;
     c->on_gone     = on_conn_gone;
     s->conns++;
-    s->net->server_conns++;
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp)) {
+    if (uv_accept((uv_stream_t *)&s->tcp, (uv_stream_t *)&c->tcp)) {
         conn_close(c, "the connection could not be accepted");
+        return;
+    }
+    conn_learn_peer(c);
+    c->counted = caps_take(&n->caps, c->address);
+    if (!c->counted) {
+        conn_close(c, "that address has too many connections");
         return;
     }
     conn_deadline(c, HTTP_HELLO_MS);
     conn_start(c);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct net_server *s = listener->data;
+    if (status == 0 && !s->closing) server_accept(s);
+}
+
+bool server_turn(struct net *n)
+{
+    bool more   = false;
+    n->accepted = 0;
+    for (struct ring *r = n->servers.next; r != &n->servers; r = r->next) {
+        struct net_server *s = ring_owner(r, struct net_server, ring);
+        if (s->holding && !s->closing) server_accept(s);
+        more = more || (s->holding && !caps_are_full(&n->caps));
+    }
+    return more;
 }
 
 static struct err server_bind(struct net_server *s)

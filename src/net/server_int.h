@@ -13,10 +13,12 @@ struct net_server {
     uint16_t                  port;
     uint32_t                  body_max;
     size_t                    conns;
+    bool                      holding; /* a connection waits at the door until there is room */
     bool                      closing;
     bool                      closed; /* freed when its last connection is gone */
 };
 
+bool server_turn(struct net *n); /* true: there is more to accept, at once */
 void server_stop_all(struct net *n);
 
 /* Each becomes the owner of the connection and frees itself at its end. */

@@ -1,57 +1,8 @@
-#include "net.h"
-
-#include <limits.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-/* A world of one loop with one server, its authority in a folder of its own. Every test runs the loop until
- * it stops it; a watchdog fails the test when that does not come. */
-struct world {
-    struct net        *net;
-    struct net_server *server;
-    struct net_pin     pin;
-    struct net_target  target;
-    char               dir[64];
-    char               cert[PATH_MAX];
-    char               key[PATH_MAX];
-    char               said[4096]; /* what came back, for the asserts */
-    size_t             said_len;
-    unsigned           status;
-    int                done;
-    struct err         err;
-    char               why[128];
-    struct net_raw    *raw;
-    struct net_stream *stream;
-    struct net_request *kept;
-};
-
-static void say(struct world *w, struct str s)
-{
-    assert_true(w->said_len + s.len < sizeof w->said);
-    memcpy(w->said + w->said_len, s.ptr, s.len);
-    w->said_len += s.len;
-    w->said[w->said_len] = 0;
-}
-
-static void on_watchdog(void *ctx)
-{
-    (void)ctx;
-    fail_msg("nothing more happens");
-}
+#include "world_int.h"
 
 static void on_request(void *ctx, struct net_request *r)
 {
-    struct world *w = ctx;
-    if (str_eq(net_request_path(r), STR("/later"))) {
-        w->kept = r;
-        return;
-    }
+    (void)ctx;
     const struct net_header type = { STR("content-type"), STR("text/plain") };
     char                    room[1024];
     struct text             t = TEXT_IN(room);
@@ -72,11 +23,6 @@ static void server_on_text(void *ctx, struct net_socket *s, struct str message)
     struct world *w = ctx;
     if (str_eq(message, STR("bye"))) net_socket_close(s, 4001, STR("as you wish"));
     else w->err = net_socket_send(s, message);
-}
-
-static void nothing_closes(void *ctx, const char *why)
-{
-    (void)ctx, (void)why;
 }
 
 static void echo_bytes(void *ctx, struct net_raw *r, struct str bytes)
@@ -103,51 +49,9 @@ static void on_upgrade(void *ctx, struct net_request *r)
     else net_reply(r, 403, NULL, 0, STR(""));
 }
 
-static void world_listen(struct world *w, struct net_server_options o)
+static void listen_for(struct world *w)
 {
-    o.address   = "127.0.0.1";
-    o.cert_path = w->cert;
-    o.key_path  = w->key;
-    o.ctx       = w;
-    if (!o.on_request) o.on_request = on_request;
-    if (!o.on_upgrade) o.on_upgrade = on_upgrade;
-    assert_int_equal(net_listen(w->net, &o, &w->server).code, ERR_NONE);
-    w->target = (struct net_target){ .host        = "127.0.0.1",
-                                     .port        = net_server_port(w->server),
-                                     .server_name = "localhost",
-                                     .pin         = &w->pin };
-}
-
-static int make_world(void **state)
-{
-    static const char *const hosts[] = { "localhost", "127.0.0.1", "*.gate.test" };
-    struct world            *w       = calloc(1, sizeof *w);
-    assert_non_null(w);
-    (void)snprintf(w->dir, sizeof w->dir, "/tmp/test_net.XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    (void)snprintf(w->cert, sizeof w->cert, "%s/server.crt", w->dir);
-    (void)snprintf(w->key, sizeof w->key, "%s/server.key", w->dir);
-    assert_int_equal(net_authority_open(w->dir, &w->pin).code, ERR_NONE);
-    assert_int_equal(net_authority_issue(w->dir, "server", hosts, 3, 90).code, ERR_NONE);
-    assert_int_equal(net_open(&w->net).code, ERR_NONE);
-    assert_int_equal(net_timer_start(w->net, 20000, 0, on_watchdog, w, NULL).code, ERR_NONE);
-    *state = w;
-    return 0;
-}
-
-static int end_world(void **state)
-{
-    struct world *w = *state;
-    const char   *files[] = { "authority.key", "authority.crt", "server.key", "server.crt", "other.key" };
-    char          path[PATH_MAX];
-    net_close(w->net);
-    for (size_t i = 0; i < countof(files); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", w->dir, files[i]);
-        (void)unlink(path);
-    }
-    assert_int_equal(rmdir(w->dir), 0);
-    free(w);
-    return 0;
+    world_listen(w, (struct net_server_options){ .on_request = on_request, .on_upgrade = on_upgrade });
 }
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
@@ -184,7 +88,7 @@ static void call(struct world *w, struct str method, struct str path, struct str
 static void a_call_is_answered_with_the_body(void **state)
 {
     struct world *w = *state;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     call(w, STR("POST"), STR("/a/b?c=d"), STR("12345"));
     assert_int_equal(w->err.code, ERR_NONE);
     assert_int_equal(w->status, 200);
@@ -194,7 +98,7 @@ static void a_call_is_answered_with_the_body(void **state)
 static void a_server_with_another_authority_is_refused(void **state)
 {
     struct world *w = *state;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     w->pin.sha256[31] ^= 1;
     call(w, STR("GET"), STR("/"), STR(""));
     assert_int_equal(w->err.code, ERR_IO);
@@ -204,7 +108,7 @@ static void a_server_with_another_authority_is_refused(void **state)
 static void a_server_with_another_name_is_refused(void **state)
 {
     struct world *w = *state;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     w->target.server_name = "elsewhere";
     call(w, STR("GET"), STR("/"), STR(""));
     assert_string_equal(w->err.why, "the server's certificate is for another name");
@@ -213,7 +117,7 @@ static void a_server_with_another_name_is_refused(void **state)
 static void a_server_that_is_not_there_is_told(void **state)
 {
     struct world *w = *state;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     net_server_close(w->server);
     call(w, STR("GET"), STR("/"), STR(""));
     assert_int_equal(w->err.code, ERR_IO);
@@ -248,7 +152,7 @@ static void a_websocket_echoes_and_closes_with_a_reason(void **state)
 {
     struct world      *w = *state;
     struct net_socket *s;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     assert_int_equal(net_socket_connect(w->net, &w->target, STR("/socket"), &client_calls, w, &s).code, ERR_NONE);
     net_run(w->net);
     assert_int_equal(w->done, 1);
@@ -261,7 +165,7 @@ static void a_refused_websocket_tells_the_status(void **state)
 {
     struct world      *w = *state;
     struct net_socket *s;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     assert_int_equal(net_socket_connect(w->net, &w->target, STR("/no"), &client_calls, w, &s).code, ERR_NONE);
     net_run(w->net);
     assert_int_equal(w->done, 1);
@@ -290,7 +194,7 @@ static const struct net_raw_calls raw_calls = { .on_open  = raw_on_open,
 static void raw_bytes_come_back_after_our_half_is_closed(void **state)
 {
     struct world *w = *state;
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     assert_int_equal(
         net_raw_connect(w->net, &w->target, STR("/raw"), STR("ionet-bytes"), NULL, 0, &raw_calls, w, &w->raw).code,
         ERR_NONE);
@@ -323,7 +227,7 @@ static void a_request_is_signed_for_the_names_of_the_signer(void **state)
     assert_true(fputs(chain, f) >= 0);
     assert_int_equal(fclose(f), 0);
     memcpy(w->key, path, sizeof path);
-    world_listen(w, (struct net_server_options){ 0 });
+    listen_for(w);
     w->target.server_name = "ray--abc.gate.test";
     call(w, STR("GET"), STR("/"), STR(""));
     assert_int_equal(w->err.code, ERR_NONE);
@@ -331,13 +235,6 @@ static void a_request_is_signed_for_the_names_of_the_signer(void **state)
 }
 
 /* ---- timers and wakers ----------------------------------------------------------------------------- */
-
-static void stop_now(void *ctx)
-{
-    struct world *w = ctx;
-    w->done++;
-    net_stop(w->net);
-}
 
 static void count(void *ctx)
 {
@@ -366,8 +263,6 @@ static void a_waker_wakes_the_loop(void **state)
     net_run(w->net);
     assert_int_equal(w->done, 1);
 }
-
-#define world_test(f) cmocka_unit_test_setup_teardown(f, make_world, end_world)
 
 int main(void)
 {
