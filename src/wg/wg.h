@@ -12,7 +12,8 @@
  *   by itself   the process died or could not be made; what was left of it has been removed
  * Before net_stop each device must have been removed or left, and its on_over awaited.
  *
- * DIR holds for each device NAME.pid (process, its start time, state) and NAME.log (wireguard-go's errors). */
+ * DIR holds for each device NAME.device (its process, whether it was made whole, from what) and NAME.log
+ * (wireguard-go's errors). */
 #ifndef WG_WG_H
 #define WG_WG_H
 
@@ -25,6 +26,7 @@
 #define WG_PLACE_TEXT 56   /* "203.0.113.7:51820" or "[2001:db8::1]:51820", zero-ended */
 #define WG_ADDRESS_TEXT 48 /* "10.99.0.1" or IPv6, zero-ended */
 #define WG_PEERS_MAX 65536
+#define WG_PEERS_A_CALL 4096
 #define WG_MTU_LEAST 1280
 #define WG_MAKE_MS 5000   /* a device that is not made by then is given up */
 #define WG_ANSWER_MS 5000 /* a device that does not answer for so long is given up */
@@ -80,9 +82,11 @@ must_check struct err wg_make(struct net *n, const struct wg_options *o, const s
 void wg_remove(struct wg_device *d);
 void wg_leave(struct wg_device *d);
 
-/* Both may be asked from wg_make on; they wait until it is ready. Each is answered, with an error if the device
- * ends before. `done` may be null. The peers are copied; either all are taken or the answer is an error. */
-void wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count, wg_on_done done, void *ctx);
+/* Both may be asked from wg_make on; they wait until it is ready. Each is answered later, with an error if the
+ * device ends before. The peers, up to WG_PEERS_A_CALL, are copied; `done` may be null. ERR_INVALID at once, and no
+ * answer, if a text is no endpoint or no address. */
+must_check struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count, wg_on_done done,
+                                   void *ctx);
 void wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx);
 
 /* For a worker's start: removes every device of DIR that `wanted` does not want (null: all of them), before any is
