@@ -1,5 +1,6 @@
 #include "store.h"
 
+#include "sys/log.h"
 #include "sys/sys.h"
 
 #include <poll.h>
@@ -669,5 +670,6 @@ int main(void)
         STORE_TEST(a_failed_commit_is_told_and_ends_the_store),
         STORE_TEST(nothing_told_is_lost_and_no_turn_is_half_there_after_kills),
     };
+    check_print_by(log_check_failed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
