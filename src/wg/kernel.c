@@ -138,7 +138,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct wg_device *d = handle->data;
     d->handles--;
-    if (d->unsaid && d->state != WG_ENDING) say_next(d);
+    d->speaking = false;
+    if (d->state != WG_ENDING) say_next(d);
 }
 
 /* What it printed went into a file in memory. */
@@ -158,7 +159,6 @@ static void answer(struct wg_device *d, struct err e)
     d->in_len          = 0;
     if (!e.code && !d->asked->peers && !d->asked->first) e = read_printed(d);
     if (!e.code && d->in_len) e = kernel_read_dump((struct str){ d->in, d->in_len }, &a);
-    d->unsaid--;
     wg_on_answer(d, e, &a);
     answer_free(&a);
     if (e.code) wg_on_lost(d, e);
@@ -226,7 +226,8 @@ static struct err child_start(struct wg_device *d, struct wg_ask *a)
 
 static void say_next(struct wg_device *d)
 {
-    if (d->handles || !d->asked) return;
+    if (d->speaking || !d->asked) return;
+    d->speaking  = true;
     struct err e = child_start(d, d->asked);
     if (e.code) wg_on_lost(d, e);
 }

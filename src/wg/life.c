@@ -82,7 +82,6 @@ static void say(struct wg_device *d, struct wg_ask *a)
 {
     if (!d->asked) d->answer_by_ms = net_now_ms(d->net) + WG_ANSWER_MS;
     push(&d->asked, a);
-    d->unsaid++;
     d->backend->say(d);
 }
 
@@ -144,7 +143,6 @@ void wg_on_lost(struct wg_device *d, struct err why)
         /* What does not answer is no device: it is cleared away, and made anew. */
         d->state = WG_CLEARING;
         answer_all(&d->asked, why);
-        d->unsaid = 0;
     } else if (d->state != WG_CLEARING) {
         end(d, why);
     }
@@ -265,7 +263,7 @@ static void clear(struct wg_device *d)
     d->backend   = backends[d->o.kind];
     d->closing   = false;
     d->halted_ms = 0;
-    d->removed   = false;
+    d->removed = d->speaking = false;
     d->in_len = d->looked_at = 0;
 
     d->state = WG_STARTING;

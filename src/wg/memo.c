@@ -86,9 +86,15 @@ void memo_remove(const char *dir, const char *name)
     if (!path_of(dir, name, "log", path).code) unlink(path);
 }
 
-/* The state and the 22nd field of /proc/PID/stat (proc(5)). The name, the second one, may hold blanks and
+struct process {
+    char     state;
+    uint64_t threads;
+    uint64_t start_time;
+};
+
+/* The third, 20th and 22nd field of /proc/PID/stat (proc(5)). The name, the second one, may hold blanks and
  * brackets, so counting starts behind its last bracket. */
-static struct err process_stat(pid_t pid, char *state, uint64_t *start_time)
+static struct err process_read(pid_t pid, struct process *out)
 {
     char   path[64], line[1024];
     size_t len;
@@ -96,22 +102,26 @@ static struct err process_stat(pid_t pid, char *state, uint64_t *start_time)
     TRY(sys_read_file(path, line, sizeof line, &len));
     const char *bracket = memrchr(line, ')', len);
     if (!bracket) return ERR(CORRUPT, "a process has no state");
-    struct str rest = str_skip((struct str){ line, len }, (size_t)(bracket - line) + 2), field = { 0 };
-    *state          = rest.len ? rest.ptr[0] : 'X';
-    for (unsigned at = 3; at <= 22; at++) str_split(rest, ' ', &field, &rest);
-    return str_to_u64(field, start_time);
+    struct str rest  = str_skip((struct str){ line, len }, (size_t)(bracket - line) + 2), field = { 0 };
+    out->state       = rest.len ? rest.ptr[0] : 'X';
+    for (unsigned at = 3; at <= 20; at++) str_split(rest, ' ', &field, &rest);
+    TRY(str_to_u64(field, &out->threads));
+    for (unsigned at = 21; at <= 22; at++) str_split(rest, ' ', &field, &rest);
+    return str_to_u64(field, &out->start_time);
 }
 
 struct err process_start_time(pid_t pid, uint64_t *out)
 {
-    char state;
-    return process_stat(pid, &state, out);
+    struct process p;
+    TRY(process_read(pid, &p));
+    *out = p.start_time;
+    return OK;
 }
 
+/* The first thread may have ended while others still hold what they all share. */
 bool process_is_alive(pid_t pid, uint64_t start_time)
 {
-    char     state;
-    uint64_t started;
-    if (pid <= 0 || process_stat(pid, &state, &started).code) return false;
-    return started == start_time && state != 'Z' && state != 'X';
+    struct process p;
+    if (pid <= 0 || process_read(pid, &p).code || p.start_time != start_time) return false;
+    return (p.state != 'Z' && p.state != 'X') || p.threads > 1;
 }

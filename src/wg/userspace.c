@@ -60,14 +60,12 @@ static void say_one(struct wg_device *d, const struct wg_ask *a)
     if (uv_write(&s->write, (uv_stream_t *)&d->pipe, &bytes, 1, on_said)) on_said(&s->write, 0);
 }
 
+/* One at a time: wireguard-go reads ahead, and what follows a set operation too early is lost. */
 static void userspace_say(struct wg_device *d)
 {
-    size_t         skip = 0;
-    struct wg_ask *a    = d->asked;
-    for (struct wg_ask *count = a; count; count = count->next) skip++;
-    for (skip -= d->unsaid; skip; skip--) a = a->next;
-    for (; a; a = a->next) say_one(d, a);
-    d->unsaid = 0;
+    if (!d->asked || d->speaking) return;
+    d->speaking = true;
+    say_one(d, d->asked);
 }
 
 static void read_answers(struct wg_device *d)
@@ -80,10 +78,12 @@ static void read_answers(struct wg_device *d)
         d->in_len -= end;
         memmove(d->in, d->in + end, d->in_len);
         d->looked_at = 0;
+        d->speaking  = false;
         wg_on_answer(d, e, &answer);
         answer_free(&answer);
         /* After a refusal it takes the rest of what was said for something else. */
         if (e.code) wg_on_lost(d, e);
+        if (d->state != WG_ENDING) userspace_say(d);
     }
     d->looked_at = d->in_len;
 }
@@ -170,6 +170,7 @@ static struct err spawn(struct wg_device *d)
     scoped_fd int listener = -1, log = -1;
     TRY(log_open(d, &log));
     TRY(listener_make(d, &listener));
+    d->has_socket = true;
 
     char              *arguments[]   = { d->program, d->name, NULL };
     char               path[4096 + 8];
@@ -230,7 +231,8 @@ static void userspace_let_go(struct wg_device *d)
     if (d->has_pipe) uv_close((uv_handle_t *)&d->pipe, on_closed);
     if (d->has_process) uv_close((uv_handle_t *)&d->process, on_closed);
     d->has_pipe = d->has_process = false;
-    if (d->leaving || !d->memo.pid) return;
+    if (d->leaving || !(d->has_socket || d->memo.pid)) return;
+    d->has_socket = false;
     char path[SOCKET_TEXT];
     socket_path(d->name, path);
     unlink(path); /* left by one that was killed */

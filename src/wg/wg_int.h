@@ -137,7 +137,7 @@ struct wg_device {
     bool                     ask_port;
     uint16_t                 listen_port;
 
-    struct wg_ask *asked; /* said or being said, in order */
+    struct wg_ask *asked; /* to be said, in order, one at a time */
     struct wg_ask *held;  /* of the caller, until it is ready */
 
     unsigned     handles; /* of libuv's, not yet closed; and work not yet back */
@@ -149,9 +149,9 @@ struct wg_device {
     struct err   work_err;
     void (*work_run)(struct wg_device *d);
     void (*work_done)(struct wg_device *d);
-    bool   has_pipe, has_process, working;
-    bool   removed; /* the kernel's interface */
-    size_t unsaid;  /* those at the end of `asked` that wireguard-go was not told yet, or wg has not answered */
+    bool   has_pipe, has_process, has_socket, working;
+    bool   removed;  /* the kernel's interface */
+    bool   speaking; /* the first of `asked` was said and awaits its answer */
     char  *in;
     size_t in_len;
     size_t in_cap;
