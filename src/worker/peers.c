@@ -1,0 +1,156 @@
+/* A node's peers: set when it is their time, removed when theirs is over, told of when they are silent. */
+#include "worker_int.h"
+
+#include <string.h>
+
+static struct worker_peer *peer_find(struct worker_node *n, const uint8_t key[MESH_KEY_BYTES])
+{
+    for (uint32_t i = 0; i < n->peers_count; i++)
+        if (memcmp(n->peers[i].told.key, key, MESH_KEY_BYTES) == 0) return &n->peers[i];
+    return NULL;
+}
+
+/* Like what is set already, so that its session goes on undisturbed. */
+static bool is_as_told(const struct worker_peer *p, const struct mesh_peer *told)
+{
+    return strcmp(p->told.endpoint, told->endpoint) == 0 && strcmp(p->told.address, told->address) == 0 &&
+           p->told.via == told->via;
+}
+
+static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_peer *told)
+{
+    struct worker_peer *p = peer_find(n, told->key);
+    if (!p && n->peers_count == WORKER_PEERS_MAX) return;
+
+    if (!p) {
+        p  = &n->peers[n->peers_count++];
+        *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms };
+    } else if (!is_as_told(p, told)) {
+        *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms };
+    }
+    p->stale_until_ms = 0;
+    p->valid_until_ms = now_ms + (uint64_t)told->valid.ms;
+}
+
+void worker_peers_take_map(struct worker *w, uint64_t now_ms, const struct mesh_map *map)
+{
+    struct worker_node *n = NULL;
+    for (size_t i = 0; i < WORKER_NODES_MAX; i++) {
+        struct worker_node *o = &w->nodes[i];
+        if (o->step >= STEP_FINDING && o->step <= STEP_SERVING && id_eq(o->ref.node.id, map->node.id)) n = o;
+    }
+    if (!n) return;
+
+    if (map->reset) {
+        n->has_map = true;
+        for (uint32_t i = 0; i < n->peers_count; i++) n->peers[i].stale_until_ms = now_ms + WORKER_STALE_MS;
+    }
+    for (uint32_t i = 0; i < map->peers_count; i++) take_told(n, now_ms, &map->peers[i]);
+    for (uint32_t i = 0; i < map->gone_count; i++) {
+        struct worker_peer *p = peer_find(n, map->gone[i].key);
+        if (p) p->stale_until_ms = now_ms;
+    }
+}
+
+/* ---- what the device knows ----------------------------------------------------------------------------- */
+
+static bool is_meet(const struct worker_node *n, const uint8_t key[MESH_KEY_BYTES])
+{
+    for (uint32_t i = 0; i < n->assignment.meets_count; i++) {
+        const struct mesh_meet *m = &n->assignment.meets[i];
+        if (memcmp(m->key_a, key, MESH_KEY_BYTES) == 0 || memcmp(m->key_b, key, MESH_KEY_BYTES) == 0) return true;
+    }
+    return false;
+}
+
+/* One that this worker did not set: left by the worker before it, or by a set of meeting points before these. It
+ * stays until a map says better. */
+static void take_unknown(struct worker_node *n, const struct worker_peer_seen *seen, uint64_t now_ms)
+{
+    if (n->peers_count == WORKER_PEERS_MAX) return;
+    struct worker_peer *p = &n->peers[n->peers_count++];
+    *p = (struct worker_peer){ .valid_until_ms = n->paid_until_ms, .is_set = true, .answered = true };
+    memcpy(p->told.key, seen->key, MESH_KEY_BYTES);
+    worker_text_fit(str_from(seen->endpoint), p->told.endpoint, sizeof p->told.endpoint, false);
+    if (n->has_map) p->stale_until_ms = now_ms;
+}
+
+void worker_peers_take_seen(struct worker *w, struct worker_node *n, const struct worker_input *in, uint64_t now_ms)
+{
+    (void)w;
+    n->reading    = false;
+    n->read_at_ms = now_ms;
+    if (in->err.code || !n->has_mesh) return;
+    n->has_read = true;
+    for (uint32_t i = 0; i < in->peers_count; i++) {
+        const struct worker_peer_seen *seen = &in->peers[i];
+        struct worker_peer            *p    = peer_find(n, seen->key);
+        if (!p && !is_meet(n, seen->key)) take_unknown(n, seen, now_ms);
+        if (p && p->is_set && seen->handshake_ms && seen->handshake_ms >= p->set_at_ms) p->answered = true;
+    }
+}
+
+/* A report of silence may have been lost with the link. */
+void worker_peers_link_up(struct worker_node *n)
+{
+    for (uint32_t i = 0; i < n->peers_count; i++) n->peers[i].silent_sent = false;
+}
+
+/* ---- what is to be done --------------------------------------------------------------------------------- */
+
+static bool is_over(const struct worker_peer *p, uint64_t now_ms)
+{
+    return now_ms >= p->valid_until_ms || (p->stale_until_ms && now_ms >= p->stale_until_ms);
+}
+
+static bool needs_answer(const struct worker_peer *p)
+{
+    return p->is_set && !p->answered && !p->silent_sent && p->told.via != MESH_RELAY;
+}
+
+static bool act_on(struct worker *w, struct worker_node *n, struct worker_peer *p, enum worker_action_kind kind,
+                   struct worker_actions *out)
+{
+    struct worker_action *a = worker_act(out, kind, w, n);
+    if (a) a->peer = p->told;
+    return a != NULL;
+}
+
+static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer *p, uint64_t now_ms,
+                     struct worker_actions *out)
+{
+    if (!act_on(w, n, p, ACT_SET_PEER, out)) return;
+    p->is_set    = true;
+    p->set_at_ms = now_ms;
+}
+
+void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
+{
+    bool unanswered = false;
+    for (uint32_t i = 0; i < n->peers_count;) {
+        struct worker_peer *p = &n->peers[i];
+        if (is_over(p, now_ms)) {
+            if (p->is_set && !act_on(w, n, p, ACT_REMOVE_PEER, out)) return;
+            *p = n->peers[--n->peers_count];
+            continue;
+        }
+        if (!p->is_set && now_ms >= p->set_at_ms) set_peer(w, n, p, now_ms, out);
+        /* The other side was told at the same time, and may wait before it starts. */
+        if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS && w->link_up)
+            p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
+        unanswered = unanswered || needs_answer(p);
+        i++;
+    }
+    bool due = (unanswered || !n->has_read) && now_ms >= n->read_at_ms + WORKER_READ_MS;
+    if (due && !n->reading && worker_act(out, ACT_READ_PEERS, w, n)) n->reading = true;
+}
+
+bool worker_peers_are_waiting(const struct worker_node *n)
+{
+    if (!n->has_mesh) return false;
+    for (uint32_t i = 0; i < n->peers_count; i++) {
+        const struct worker_peer *p = &n->peers[i];
+        if (!p->is_set || needs_answer(p)) return true;
+    }
+    return false;
+}
