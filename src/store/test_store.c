@@ -579,8 +579,9 @@ static void a_failed_commit_is_told_and_ends_the_store(void **state)
 /* Each turn: two counters, a list as long as the turn's number says, and a row of its own. */
 static void write_turns(int told, uint64_t turn)
 {
-    struct store *s  = opened();
     struct outcome o = { 0 };
+    if (pipe(woken) < 0) _exit(1); /* its own: who was killed may have left a byte in the old one */
+    struct store *s = opened();
     for (;; turn++) {
         struct machine m = a_machine(1);
         m.beats          = turn;
