@@ -53,6 +53,7 @@ static const struct field cluster_fields[] = {
     FIELD_U32(struct cluster, next_index, 1, MESH_INDEX_MAX, SEEN_NOBODY, STORED, "next mesh address"),
     FIELD_U32(struct cluster, head_index, 1, MESH_INDEX_MAX, SEEN_OWNER, STORED, "mesh address of its head"),
     FIELD_U32(struct cluster, lost, 0, UINT32_MAX, SEEN_PUBLIC, STORED, "nodes that were lost and replaced"),
+    FIELD_BOOL(struct cluster, failed, SEEN_OWNER, STORED, "it ends by no wish of its owner"),
     FIELD_TEXT(struct cluster, why, SEEN_OWNER, STORED, "why it ended or failed"),
     FIELD_LINES(struct cluster, log_end, SEEN_OWNER, STORED, "end of the log of the node it failed by"),
     FIELD_MS(struct cluster, made, "reserved_ms", SEEN_OWNER, STORED, "when its devices were reserved"),

@@ -62,6 +62,7 @@ struct cluster {
     uint32_t           next_index;
     uint32_t           head_index;
     uint32_t           lost; /* nodes that were replaced */
+    bool               failed; /* it ends, or ended, by no wish of its owner */
     char               why[160]; /* why it ended or failed */
     char               log_end[2048];
     struct instant     made; /* reserved */
@@ -72,8 +73,10 @@ struct cluster {
     struct instant     hurt;   /* the loss that is being healed, or the last */
     struct instant     healed; /* when that was made good */
     /* live */
-    uint32_t nodes_alive; /* as the witness last said */
-    struct instant renew;  /* when the lease is to be renewed */
+    uint32_t       nodes_alive; /* as the witness last said */
+    struct instant renew;       /* when the lease is to be renewed */
+    uint32_t       first;       /* of its nodes: place in the network's table + 1 */
+    uint64_t       told;        /* step in which its watchers were last told */
 };
 extern const struct record_type cluster_type;
 
@@ -106,6 +109,8 @@ struct node {
 
     /* live */
     enum node_phase phase;
+    uint32_t        next;      /* node of its cluster: place + 1 */
+    uint64_t        without;   /* closing: the version of its device's desired state that no longer has it */
     struct instant  settle;    /* when it is to be settled next */
     struct instant  alive;     /* when a witness last saw it */
     struct instant  missed;    /* since when the witness says that it is gone; 0: it does not */

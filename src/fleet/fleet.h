@@ -55,6 +55,8 @@ struct device {
     struct instant quarrel;        /* since when a second instance keeps asking; 0: none does */
     bool           has_images;
     uint64_t       version;        /* of its desired state */
+    struct instant told;           /* when that was last sent */
+    uint64_t       event;          /* step in which its watchers were last told */
     struct id      nodes[DEVICE_NODES_MAX];
     uint32_t       nodes_count;
 };

@@ -26,6 +26,7 @@
 #define NETWORK_RECIPES_MAX 32
 #define NETWORK_GATEWAYS_MAX 16
 #define NETWORK_IMAGES_MAX 8
+#define NETWORK_DOOMED_MAX 1024
 #define NETWORK_TICK_MS 200 /* give INPUT_TICK at least so often */
 #define SILENT_MS_MAX 15000 /* a node that the witness misses for so long is lost, link or no link */
 
@@ -73,16 +74,16 @@ struct gateway {
     uint8_t           public_key[32];
     struct id         key_tag;
     struct instant    enrolled;
-
-    uint64_t         session; /* live from here on */
-    uint8_t          instance[16];
-    bool             is_up;     /* gw_up came */
-    bool             has_seen;  /* and its first places */
-    struct mesh_meet meet;
+    /* As it last said of itself; kept, so that a restart of the network changes no worker's desired state. */
+    struct mesh_meet meets[1];
+    uint32_t         meets_count; /* 0 until it first came up */
     char             relay_host[MESH_ENDPOINT_TEXT];
     uint32_t         relay_port_base;
     uint32_t         relay_slots;
     char             tunnel[MESH_ENDPOINT_TEXT];
+
+    uint64_t session; /* live from here on; 0: no link */
+    uint8_t  instance[16];
 };
 extern const struct record_type gateway_type;
 
@@ -137,9 +138,9 @@ enum input_kind {
 struct input {
     enum input_kind   kind;
     uint64_t          request; /* handle of who waits for the reply; 0: nobody */
-    uint64_t          session; /* of the link it came by; never 0 for links, never used twice */
+    uint64_t          session; /* of the link it came by; never 0 for links, never used twice in an epoch */
     struct account_id account; /* who asks, proven */
-    struct id         subject;
+    struct id         subject; /* links, but for LINK_UP: the id that EFFECT_WELCOME named */
     union {
         struct {
             uint8_t chance[32];
@@ -277,8 +278,12 @@ struct network {
     struct map            accounts_by_tag, devices_by_tag, gateways_by_tag;
     uint8_t              *slots_used; /* of the relay, a byte each */
     struct device       **chosen;     /* room for place_choose */
-    uint64_t              made;       /* ids made in this step */
-    struct instant        settled;    /* when the last round over all was */
+    uint64_t         made;       /* ids made in this step */
+    struct network_doomed {
+        struct table *table;
+        void         *row;
+    } doomed[NETWORK_DOOMED_MAX]; /* removed in the last step; their rows go at the start of the next */
+    uint32_t doomed_count;
 };
 
 size_t network_bytes(const struct network_limits *limits);
@@ -310,7 +315,7 @@ const struct device  *network_device(const struct network *n, struct id id);
 const struct cluster *network_cluster(const struct network *n, struct id id);
 const struct node    *network_node(const struct network *n, struct id id);
 const struct quote   *network_quote(const struct network *n, struct id id);
-const struct gateway *network_gateway(const struct network *n); /* the one that is up; null if none is */
+const struct gateway *network_gateway(const struct network *n); /* one that has been up, with a live link if any has; or null */
 const struct recipe_facts *network_recipe(const struct network *n, struct str name);
 
 /* What that device should be running. Signature and ticket are left zero: the edge signs. */

@@ -1,0 +1,75 @@
+/* network_int.h: what the parts of the network share. A step is one input being taken in; everything it changes and
+ * causes is noted here. */
+#ifndef NETWORK_NETWORK_INT_H
+#define NETWORK_NETWORK_INT_H
+
+#include "network.h"
+
+struct step {
+    struct network     *n;
+    struct instant      now;
+    const struct input *in;
+    struct effects     *out;
+};
+
+/* step.c */
+void           step_changed(struct step *s, const struct record_type *type, const void *record);
+void           step_removed(struct step *s, const struct record_type *type, struct table *table, void *row);
+struct effect *step_effect(struct step *s, enum effect_kind kind, struct id subject);
+void           step_reply(struct step *s, struct err e, struct id subject, uint64_t count);
+struct id      step_id(struct step *s, struct str kind); /* a new one */
+/* Moves money, and notes the two accounts and the transfer. */
+struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to, struct money amount,
+                     enum ledger_cause cause, struct id subject);
+
+/* accounts.c */
+void on_sign_in(struct step *s);
+void on_key_end(struct step *s);
+void on_grant(struct step *s);
+void on_token(struct step *s);
+
+/* links.c */
+void on_link_up(struct step *s);
+void on_link_down(struct step *s);
+void on_observed(struct step *s);
+void on_retire(struct step *s);
+void on_release(struct step *s);
+/* The device's desired state is another one now. */
+void device_tell(struct step *s, struct device *d);
+void device_changed(struct step *s, struct device *d); /* stored, and its watchers told */
+
+/* orders.c */
+void on_quote(struct step *s);
+void on_create(struct step *s);
+void on_extend(struct step *s);
+void on_terminate(struct step *s);
+
+/* life.c */
+struct node *cluster_node(const struct network *n, const struct cluster *c, const struct node *after); /* walks */
+struct node *cluster_head(const struct network *n, const struct cluster *c); /* null when it is gone */
+bool         node_is_live(const struct node *x); /* placed or serving: it is in its device's desired state */
+void         cluster_changed(struct step *s, struct cluster *c); /* stored, and its watchers told */
+void         cluster_event(struct step *s, struct cluster *c);   /* only told */
+struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role, uint32_t units);
+void         cluster_advance(struct step *s, struct cluster *c); /* what its nodes have reached */
+void         cluster_end(struct step *s, struct cluster *c, bool failed, struct str why);
+void         node_close(struct step *s, struct cluster *c, struct node *x); /* nothing counts any more */
+void         node_ended(struct step *s, struct cluster *c, struct node *x, const struct observed_node *o);
+void         node_settle(struct step *s, struct cluster *c, struct node *x);
+
+/* watch.c */
+void on_tick(struct step *s);
+void on_witnessed(struct step *s);
+
+/* meshes.c */
+void               on_silent(struct step *s);
+void               on_gw_up(struct step *s);
+void               on_gw_seen(struct step *s);
+void               gateway_link_up(struct step *s);
+struct mesh_member node_member(const struct node *x);
+void               node_met(struct step *s, struct cluster *c, struct node *x); /* its key or place is new */
+void               node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
+void               cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
+const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
+
+#endif
