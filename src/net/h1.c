@@ -104,7 +104,7 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     struct h1   *h       = h1_of(parser);
     struct head *head    = &h->request->head;
     struct piece ignored = { 0 };
-    if (is_folded(h, at)) return h1_refuse(h, 400);
+    if (len && is_folded(h, at)) return h1_refuse(h, 400);
     if (h->trailing) return add_to(h, &ignored, at, len);
     return add_to(h, &head->fields[head->count - 1].value, at, len);
 }
@@ -206,30 +206,34 @@ static const llhttp_settings_t h1_settings = {
 
 /* ---- answers --------------------------------------------------------------------------------------- */
 
-static void write_number(struct conn *c, const char *format, unsigned long number)
+/* An answer is gathered first: what is written in one piece takes one TLS record. */
+static void add_number(struct bytes *b, const char *format, unsigned long number)
 {
     char line[64];
     int  len = snprintf(line, sizeof line, format, number);
     check(len > 0 && (size_t)len < sizeof line);
-    conn_write(c, (struct str){ line, (size_t)len });
+    bytes_add(b, (struct str){ line, (size_t)len });
 }
 
-static void write_head(struct conn *c, unsigned status, const struct net_header *headers, size_t count)
+static void add_head(struct bytes *b, unsigned status, const struct net_header *headers, size_t count)
 {
-    struct bytes head = { 0 };
-    char         line[64];
-    int          len = snprintf(line, sizeof line, "HTTP/1.1 %u %s\r\n", status, http_reason(status));
-    bytes_add(&head, (struct str){ line, (size_t)len });
+    add_number(b, "HTTP/1.1 %lu ", status);
+    bytes_add(b, str_from(http_reason(status)));
+    bytes_add(b, STR("\r\n"));
     for (size_t i = 0; i < count; i++) {
         /* A value that could end its line would say more than its author meant. */
         if (!http_is_value(headers[i].name) || !http_is_value(headers[i].value)) continue;
-        bytes_add(&head, headers[i].name);
-        bytes_add(&head, STR(": "));
-        bytes_add(&head, headers[i].value);
-        bytes_add(&head, STR("\r\n"));
+        bytes_add(b, headers[i].name);
+        bytes_add(b, STR(": "));
+        bytes_add(b, headers[i].value);
+        bytes_add(b, STR("\r\n"));
     }
-    conn_write(c, bytes_str(&head));
-    bytes_free(&head);
+}
+
+static void write_gathered(struct conn *c, struct bytes *b)
+{
+    conn_write(c, bytes_str(b));
+    bytes_free(b);
 }
 
 /* The answer is out: the next request may be read, or the connection ends. */
@@ -249,45 +253,52 @@ static void h1_next(struct h1 *h)
 static void h1_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count,
                      struct str body)
 {
-    struct h1 *h       = r->from;
-    bool       is_head = str_eq(head_piece(&r->head, r->method), STR("HEAD"));
-    write_head(h->conn, status, headers, count);
-    if (!h->keep) conn_write(h->conn, STR("connection: close\r\n"));
-    if (status != 204 && status != 304) write_number(h->conn, "content-length: %lu\r\n", body.len);
-    conn_write(h->conn, STR("\r\n"));
-    if (!is_head && status != 204 && status != 304) conn_write(h->conn, body);
+    struct h1   *h             = r->from;
+    struct bytes b             = { 0 };
+    bool         is_head       = str_eq(net_request_method(r), STR("HEAD"));
+    bool         may_have_body = status != 204 && status != 304;
+    add_head(&b, status, headers, count);
+    if (!h->keep) bytes_add(&b, STR("connection: close\r\n"));
+    if (may_have_body) add_number(&b, "content-length: %lu\r\n", body.len);
+    bytes_add(&b, STR("\r\n"));
+    if (may_have_body && !is_head) bytes_add(&b, body);
+    write_gathered(h->conn, &b);
     h1_next(h);
+}
+
+/* HTTP/1.0 knows no chunks: the end of the connection is the end of the body. */
+static bool h1_knows_chunks(const struct h1 *h)
+{
+    return h->parser.http_minor >= 1;
 }
 
 static void h1_stream_open(struct net_request *r, unsigned status, const struct net_header *headers, size_t count)
 {
-    struct h1 *h = r->from;
-    /* HTTP/1.0 knows no chunks: the end of the connection is the end of the body. */
-    bool chunked = h->parser.http_minor >= 1;
-    if (!chunked) h->keep = false;
-    write_head(h->conn, status, headers, count);
-    conn_write(h->conn, chunked ? STR("transfer-encoding: chunked\r\n") : STR("connection: close\r\n"));
-    conn_write(h->conn, STR("\r\n"));
+    struct h1   *h = r->from;
+    struct bytes b = { 0 };
+    if (!h1_knows_chunks(h)) h->keep = false;
+    add_head(&b, status, headers, count);
+    bytes_add(&b, h1_knows_chunks(h) ? STR("transfer-encoding: chunked\r\n\r\n") : STR("connection: close\r\n\r\n"));
+    write_gathered(h->conn, &b);
 }
 
 static bool h1_stream_send(struct net_request *r, struct str bytes)
 {
-    struct h1 *h = r->from;
-    if (bytes.len == 0) return true;
+    struct h1   *h = r->from;
+    struct bytes b = { 0 };
     if (conn_waiting(h->conn) + bytes.len > CONN_BEHIND_MAX) return false;
-    if (str_eq(head_piece(&r->head, r->method), STR("HEAD"))) return true;
-    bool chunked = h->parser.http_minor >= 1;
-    if (chunked) write_number(h->conn, "%lx\r\n", bytes.len);
-    conn_write(h->conn, bytes);
-    if (chunked) conn_write(h->conn, STR("\r\n"));
+    if (bytes.len == 0 || str_eq(net_request_method(r), STR("HEAD"))) return true;
+    if (h1_knows_chunks(h)) add_number(&b, "%lx\r\n", bytes.len);
+    bytes_add(&b, bytes);
+    if (h1_knows_chunks(h)) bytes_add(&b, STR("\r\n"));
+    write_gathered(h->conn, &b);
     return true;
 }
 
 static void h1_stream_end(struct net_request *r)
 {
-    struct h1 *h       = r->from;
-    bool       is_head = str_eq(head_piece(&r->head, r->method), STR("HEAD"));
-    if (h->parser.http_minor >= 1 && !is_head) conn_write(h->conn, STR("0\r\n\r\n"));
+    struct h1 *h = r->from;
+    if (h1_knows_chunks(h) && !str_eq(net_request_method(r), STR("HEAD"))) conn_write(h->conn, STR("0\r\n\r\n"));
     h1_next(h);
 }
 
@@ -297,8 +308,10 @@ static void h1_answer_refusal(struct h1 *h, unsigned status)
 {
     if (h->request) request_gone(h->request);
     h->request = NULL;
-    write_head(h->conn, status, NULL, 0);
-    conn_write(h->conn, STR("connection: close\r\ncontent-length: 0\r\n\r\n"));
+    struct bytes b = { 0 };
+    add_head(&b, status, NULL, 0);
+    bytes_add(&b, STR("connection: close\r\ncontent-length: 0\r\n\r\n"));
+    write_gathered(h->conn, &b);
     conn_finish(h->conn, "the request was refused");
 }
 

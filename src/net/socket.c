@@ -247,10 +247,13 @@ struct net_socket *net_socket_accept(struct net_request *r, const struct net_soc
     struct bytes       first;
     struct net_socket *s = socket_create(r->conn->net, calls, ctx);
     struct conn       *c = h1_leave(r, &first);
-    conn_write(c, STR("HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
-                      "sec-websocket-accept: "));
-    conn_write(c, (struct str){ accept, SOCKET_ACCEPT_TEXT });
-    conn_write(c, STR("\r\n\r\n"));
+    struct bytes answer = { 0 };
+    bytes_add(&answer, STR("HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+                           "sec-websocket-accept: "));
+    bytes_add(&answer, (struct str){ accept, SOCKET_ACCEPT_TEXT });
+    bytes_add(&answer, STR("\r\n\r\n"));
+    conn_write(c, bytes_str(&answer));
+    bytes_free(&answer);
     s->opened = true;
     socket_attach(s, c, first, true);
     return s;
