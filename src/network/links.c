@@ -1,0 +1,332 @@
+/* links.c: devices and gateways come, report and go. What a link says about itself is believed only for what it
+ * proved: its own key. */
+#include "network_int.h"
+
+#include <string.h>
+
+#define QUARREL_MS 10000 /* two instances of one key at once for so long: a copied state folder */
+#define TELL_AGAIN_MS 5000
+
+void device_changed(struct step *s, struct device *d)
+{
+    step_changed(s, &device_type, d);
+    if (d->event == s->n->meta.sequence) return;
+    d->event = s->n->meta.sequence;
+    step_effect(s, EFFECT_EVENT_DEVICE, d->id.id);
+}
+
+void device_tell(struct step *s, struct device *d)
+{
+    d->version++;
+    d->told = s->now;
+    if (d->session) step_effect(s, EFFECT_DESIRED, d->id.id)->session = d->session;
+}
+
+static void refuse(struct step *s, struct err why)
+{
+    struct effect *e = step_effect(s, EFFECT_REFUSE, (struct id){ { 0 } });
+    e->session       = s->in->session;
+    e->error         = why;
+}
+
+static void welcome(struct step *s, struct id id)
+{
+    step_effect(s, EFFECT_WELCOME, id)->session = s->in->session;
+}
+
+/* The grant that this link brings, if it is good for what wants to join. */
+static struct err grant_of(struct step *s, struct join_grant **out)
+{
+    if (!s->in->link.has_token) return ERR(DENIED, "this key is not enrolled: bring a join token");
+    struct join_grant *g = table_find(&s->n->grants, network_tag(s->in->link.token_hash));
+    if (!g || memcmp(g->hash, s->in->link.token_hash, sizeof g->hash) != 0)
+        return ERR(DENIED, "the join token is not known");
+    if (g->purpose != s->in->link.purpose) return ERR(DENIED, "the join token is for another kind of machine");
+    if (!id_is_none(g->used_by)) return ERR(DENIED, "the join token has been used");
+    if (!instant_before(s->now, g->expires)) return ERR(EXPIRED, "the join token has expired");
+    *out = g;
+    return OK;
+}
+
+static struct err enrol_device(struct step *s, struct device **out)
+{
+    struct join_grant *g = NULL;
+    TRY(grant_of(s, &g));
+    struct device *d = table_add(&s->n->devices, step_id(s, STR("device")));
+    if (!d) return ERR(LIMIT, "the network holds no more devices");
+
+    memcpy(d->public_key, s->in->link.public_key, sizeof d->public_key);
+    memcpy(d->name, s->in->link.name, sizeof d->name);
+    d->key_tag  = network_tag(d->public_key);
+    d->owner    = g->account;
+    d->ask      = g->ask;
+    d->enrolled = s->now;
+    map_put(&s->n->devices_by_tag, table_place(&s->n->devices, d));
+    g->used_by = d->id.id;
+    step_changed(s, &join_grant_type, g);
+    *out = d;
+    return OK;
+}
+
+static void hold(struct step *s, struct device *d, struct str why)
+{
+    struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
+    e->session       = d->session;
+    e->error         = ERR(CONFLICT, "this device is held: two machines use its key");
+    d->session       = 0;
+    check(str_copy(why, d->why, sizeof d->why).code == ERR_NONE);
+    device_move(d, DEVICE_HELD);
+    device_changed(s, d);
+}
+
+/* Another instance while one is linked: a restart whose end was not heard, or a copy. Time tells. */
+static void on_second_instance(struct step *s, struct device *d)
+{
+    if (d->quarrel.ms == 0) d->quarrel = s->now;
+    if (instant_since(s->now, d->quarrel).ms >= QUARREL_MS)
+        hold(s, d, STR("two machines use this device's key: copy no state folder, and release it once one is gone"));
+    refuse(s, ERR(CONFLICT, "this device is linked from elsewhere"));
+}
+
+static void device_link_up(struct step *s)
+{
+    struct network *n     = s->n;
+    uint32_t        place = map_find(&n->devices_by_tag, network_tag(s->in->link.public_key));
+    struct device  *d     = place == MAP_NONE ? NULL : table_at(&n->devices, place);
+    if (d && memcmp(d->public_key, s->in->link.public_key, sizeof d->public_key) != 0)
+        return refuse(s, ERR(DENIED, "this key is not this device's"));
+    if (!d) {
+        struct err e = enrol_device(s, &d);
+        if (e.code) return refuse(s, e);
+    }
+    if (d->state == DEVICE_RETIRED) return refuse(s, ERR(DENIED, "this device was retired by its owner"));
+    if (d->state == DEVICE_HELD) return refuse(s, ERR(DENIED, "this device is held: ask its owner to release it"));
+
+    bool same = memcmp(d->instance, s->in->link.instance, sizeof d->instance) == 0;
+    if (d->session && !same) return on_second_instance(s, d);
+    if (d->session) {
+        struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
+        e->session       = d->session;
+        e->error         = ERR(CONFLICT, "a newer link of this device took over");
+    }
+    memcpy(d->instance, s->in->link.instance, sizeof d->instance);
+    d->session    = s->in->session;
+    d->seen       = s->now;
+    d->quarrel    = (struct instant){ 0 };
+    d->has_images = false;
+    if (d->state == DEVICE_READY || d->state == DEVICE_OFFLINE) device_move(d, DEVICE_CONNECTED);
+    device_changed(s, d);
+    welcome(s, d->id.id);
+    device_tell(s, d);
+    for (uint32_t i = 0; i < d->nodes_count; i++) {
+        struct node *x = table_find(&n->nodes, d->nodes[i]);
+        x->mesh_owed   = true;
+        cluster_owe_maps(s, table_find(&n->clusters, x->cluster.id));
+    }
+}
+
+void on_link_up(struct step *s)
+{
+    if (s->in->link.purpose == TOKEN_GATEWAY)
+        gateway_link_up(s);
+    else
+        device_link_up(s);
+}
+
+void gateway_link_up(struct step *s)
+{
+    struct network *n     = s->n;
+    uint32_t        place = map_find(&n->gateways_by_tag, network_tag(s->in->link.public_key));
+    struct gateway *g     = place == MAP_NONE ? NULL : table_at(&n->gateways, place);
+    if (!g) {
+        struct join_grant *grant = NULL;
+        struct err         e     = grant_of(s, &grant);
+        if (e.code) return refuse(s, e);
+        g = table_add(&n->gateways, step_id(s, STR("gateway")));
+        if (!g) return refuse(s, ERR(LIMIT, "the network holds no more gateways"));
+        memcpy(g->public_key, s->in->link.public_key, sizeof g->public_key);
+        g->key_tag  = network_tag(g->public_key);
+        g->enrolled = s->now;
+        map_put(&n->gateways_by_tag, table_place(&n->gateways, g));
+        grant->used_by = g->id.id;
+        step_changed(s, &join_grant_type, grant);
+        step_changed(s, &gateway_type, g);
+    } else if (g->session) {
+        struct effect *e = step_effect(s, EFFECT_CLOSE, g->id.id);
+        e->session       = g->session;
+        e->error         = ERR(CONFLICT, "a newer link of this gateway took over");
+    }
+    memcpy(g->instance, s->in->link.instance, sizeof g->instance);
+    g->session = s->in->session;
+    welcome(s, g->id.id);
+}
+
+/* The device that this link is of; null when the link is no longer the one that counts. */
+static struct device *device_of(struct step *s)
+{
+    struct device *d = table_find(&s->n->devices, s->in->subject);
+    return d && d->session == s->in->session ? d : NULL;
+}
+
+void on_link_down(struct step *s)
+{
+    struct gateway *g = table_find(&s->n->gateways, s->in->subject);
+    if (g && g->session == s->in->session) g->session = 0;
+
+    struct device *d = device_of(s);
+    if (!d) return;
+    d->session = 0;
+    d->seen    = s->now;
+    d->quarrel = (struct instant){ 0 };
+    if (d->state == DEVICE_CONNECTED || d->state == DEVICE_READY) device_move(d, DEVICE_OFFLINE);
+    device_changed(s, d);
+}
+
+static void take_specs(struct step *s, struct device *d, const struct device_specs *specs)
+{
+    struct device was = *d;
+    d->cpus           = specs->cpus;
+    d->memory_bytes   = specs->memory_bytes;
+    d->disk_bytes     = specs->disk_bytes;
+    memcpy(d->cpu_model, specs->cpu_model, sizeof d->cpu_model);
+    memcpy(d->os, specs->os, sizeof d->os);
+    memcpy(d->arch, specs->arch, sizeof d->arch);
+    d->gpus_count = specs->gpus_count;
+    for (uint32_t i = 0; i < specs->gpus_count; i++) {
+        memcpy(d->gpus[i].uuid, specs->gpus[i].uuid, sizeof d->gpus[i].uuid);
+        memcpy(d->gpus[i].chip, specs->gpus[i].chip, sizeof d->gpus[i].chip);
+        d->gpus[i].memory_mib = specs->gpus[i].memory_mib;
+    }
+    if (!record_stored_eq(&device_type, &was, d)) device_changed(s, d);
+}
+
+static bool holds(const struct observed *o, const char *image)
+{
+    for (uint32_t i = 0; i < o->images_count; i++)
+        if (strcmp(o->images[i].image, image) == 0) return true;
+    return false;
+}
+
+static bool holds_all(const struct network *n, const struct observed *o)
+{
+    for (uint32_t i = 0; i < n->config.recipe_count; i++)
+        if (!holds(o, n->config.recipes[i].image)) return false;
+    return true;
+}
+
+/* Ready: it holds the base images, is known, and nothing troubles it. */
+static void device_judge(struct step *s, struct device *d, const struct observed *o)
+{
+    bool        known   = d->cpus > 0 && d->memory_bytes > 0;
+    struct str  trouble = str_from(o->trouble);
+    const char *wait    = !d->has_images ? "it fetches the base images" : "it has not said what it is";
+    bool        ready   = d->has_images && known && trouble.len == 0;
+    struct str  why     = ready ? STR("") : trouble.len ? trouble : str_from(wait);
+
+    bool same = str_eq(why, str_from(d->why));
+    check(str_copy(why, d->why, sizeof d->why).code == ERR_NONE);
+    if (ready != (d->state == DEVICE_READY))
+        device_move(d, ready ? DEVICE_READY : DEVICE_CONNECTED);
+    else if (same)
+        return;
+    device_changed(s, d);
+}
+
+static void take_report(struct step *s, struct device *d, const struct observed_node *o)
+{
+    struct node *x = table_find(&s->n->nodes, o->node.id);
+    if (!x || !id_eq(x->device.id, d->id.id) || o->incarnation != x->incarnation) return;
+    if (x->state == NODE_CLOSED) return; /* its desired state will end it */
+
+    struct cluster *c = table_find(&s->n->clusters, x->cluster.id);
+    node_reported(x, o->served_ms);
+    x->cpu_milli    = o->cpu_milli;
+    x->memory_bytes = o->memory_bytes;
+    if (!node_is_live(x)) return;
+
+    static const uint8_t none[MESH_KEY_BYTES];
+    bool new_key = memcmp(o->mesh_key, none, sizeof none) != 0 && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
+    memcpy(x->inside, o->inside, sizeof x->inside);
+    if (new_key) {
+        if (x->has_key) node_leaves_mesh(s, c, x);
+        memcpy(x->mesh_key, o->mesh_key, sizeof x->mesh_key);
+        x->has_key = true;
+        step_changed(s, &node_type, x);
+        step_effect(s, EFFECT_MEET, x->id.id);
+        node_met(s, c, x);
+    }
+    if (o->phase == PHASE_ENDED) return node_ended(s, c, x, o);
+    if (o->phase == x->phase) return;
+    x->phase = o->phase;
+    cluster_event(s, c);
+    cluster_advance(s, c);
+}
+
+/* A node that is being closed waits for its worker's word that it no longer runs. */
+static void settle_ended(struct step *s, struct device *d, const struct observed *o)
+{
+    for (uint32_t i = d->nodes_count; i-- > 0;) {
+        struct node *x = table_find(&s->n->nodes, d->nodes[i]);
+        if (x->state != NODE_CLOSING || o->epoch != s->n->meta.epoch || o->version < x->without) continue;
+        bool runs = false;
+        for (uint32_t k = 0; k < o->nodes_count; k++)
+            runs |= id_eq(o->nodes[k].node.id, x->id.id) && o->nodes[k].phase != PHASE_ENDED;
+        if (runs) continue;
+        node_settle(s, table_find(&s->n->clusters, x->cluster.id), x);
+    }
+}
+
+void on_observed(struct step *s)
+{
+    struct device         *d = device_of(s);
+    const struct observed *o = s->in->observed;
+    if (!d) return;
+    d->seen = s->now;
+    if (o->epoch > s->n->meta.epoch) { /* this store is older than what the worker has seen: a restored backup */
+        s->n->meta.epoch = o->epoch + 1;
+        step_changed(s, &meta_type, &s->n->meta);
+        for (struct device *each = NULL; (each = table_next(&s->n->devices, each));) device_tell(s, each);
+    }
+    if (o->specs_count) take_specs(s, d, &o->specs[0]);
+    d->has_images = holds_all(s->n, o);
+    device_judge(s, d, o);
+    for (uint32_t i = 0; i < o->nodes_count; i++) take_report(s, d, &o->nodes[i]);
+    settle_ended(s, d, o);
+
+    bool stale = o->epoch != s->n->meta.epoch || o->version != d->version;
+    if (stale && instant_since(s->now, d->told).ms >= TELL_AGAIN_MS) device_tell(s, d);
+}
+
+static struct device *own_device(struct step *s)
+{
+    struct device *d = table_find(&s->n->devices, s->in->subject);
+    return d && id_eq(d->owner.id, s->in->account.id) ? d : NULL;
+}
+
+void on_retire(struct step *s)
+{
+    struct device *d = own_device(s);
+    if (!d || d->state == DEVICE_RETIRED) return step_reply(s, ERR(MISSING, "there is no such device"), s->in->subject, 0);
+    if (d->nodes_count)
+        return step_reply(s, ERR(CONFLICT, "the device is hired: retire it when its clusters have ended"), d->id.id, 0);
+    if (d->session) {
+        struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
+        e->session       = d->session;
+        e->error         = ERR(DENIED, "this device was retired by its owner");
+        d->session       = 0;
+    }
+    device_move(d, DEVICE_RETIRED);
+    device_changed(s, d);
+    step_reply(s, OK, d->id.id, 0);
+}
+
+void on_release(struct step *s)
+{
+    struct device *d = own_device(s);
+    if (!d) return step_reply(s, ERR(MISSING, "there is no such device"), s->in->subject, 0);
+    if (d->state != DEVICE_HELD) return step_reply(s, ERR(CONFLICT, "the device is not held"), d->id.id, 0);
+    d->why[0] = 0;
+    device_move(d, DEVICE_OFFLINE);
+    device_changed(s, d);
+    step_reply(s, OK, d->id.id, 0);
+}

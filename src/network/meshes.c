@@ -1,0 +1,164 @@
+/* meshes.c: keys and places become peers. When a node's key or place is new, it and every other node of its cluster
+ * are told of each other; when it closes, they are told that it is gone. */
+#include "network_int.h"
+
+#include <string.h>
+
+struct mesh_member node_member(const struct node *x)
+{
+    struct mesh_member m = { .node = x->id, .index = x->index, .has_key = x->has_key };
+    memcpy(m.key, x->mesh_key, sizeof m.key);
+    memcpy(m.seen_a, x->seen_a, sizeof m.seen_a);
+    memcpy(m.seen_b, x->seen_b, sizeof m.seen_b);
+    memcpy(m.inside, x->inside, sizeof m.inside);
+    return m;
+}
+
+static bool is_known(const struct node *x)
+{
+    struct mesh_member m = node_member(x);
+    return node_is_live(x) && mesh_is_known(&m);
+}
+
+/* A pair's name: the ids of both, each a keyed hash, in one. */
+static struct id pair_id(const struct node *a, const struct node *b)
+{
+    struct id id = a->id.id;
+    for (size_t i = 0; i < ID_BYTES; i++) id.bytes[i] ^= b->id.id.bytes[i];
+    return id;
+}
+
+const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b)
+{
+    return table_find(&n->relays, pair_id(a, b));
+}
+
+/* Gives the pair a slot of the relay. With no slot left they try to reach each other directly. */
+static void pair_relay(struct step *s, const struct node *a, const struct node *b)
+{
+    struct network       *n = s->n;
+    const struct gateway *g = network_gateway(n);
+    uint32_t              slot = 0, slots = g && g->relay_slots < n->relays.most ? g->relay_slots : n->relays.most;
+    while (slot < slots && n->slots_used[slot]) slot++;
+    if (!g || slot == slots) return;
+
+    struct relay *r    = table_add(&n->relays, pair_id(a, b));
+    bool          less = id_cmp(a->id.id, b->id.id) < 0;
+    check(r);
+    r->pair             = (struct mesh_pair){ less ? a->id : b->id, less ? b->id : a->id, slot };
+    n->slots_used[slot] = 1;
+    step_changed(s, &relay_type, r);
+    step_effect(s, EFFECT_RELAY, r->id);
+}
+
+static void tell_peer(struct step *s, const struct node *to, const struct node *about)
+{
+    step_effect(s, EFFECT_MESH_PEER, to->id.id)->other = about->id.id;
+}
+
+static void introduce(struct step *s, const struct node *a, const struct node *b)
+{
+    struct mesh_member ma = node_member(a), mb = node_member(b);
+    if (!pair_find(s->n, a, b) && mesh_choose(&ma, &mb, false) == MESH_RELAY) pair_relay(s, a, b);
+    tell_peer(s, a, b);
+    tell_peer(s, b, a);
+}
+
+void node_met(struct step *s, struct cluster *c, struct node *x)
+{
+    if (!is_known(x)) return;
+    for (struct node *y = NULL; (y = cluster_node(s->n, c, y));)
+        if (y != x && is_known(y)) introduce(s, x, y);
+    cluster_owe_maps(s, c);
+}
+
+/* A whole map replaces what the worker has, so it is sent only when it is whole: after a restart of the network the
+ * gateway has to say first where everybody is. */
+void cluster_owe_maps(struct step *s, struct cluster *c)
+{
+    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));)
+        if (node_is_live(x) && x->has_key && !is_known(x)) return;
+    for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        const struct device *d = table_find(&s->n->devices, x->device.id);
+        if (!x->mesh_owed || !node_is_live(x) || !x->has_key || !d->session) continue;
+        x->mesh_owed = false;
+        step_effect(s, EFFECT_MESH_ALL, x->id.id);
+    }
+}
+
+static void part(struct step *s, const struct node *x, const struct node *y)
+{
+    struct relay *r = table_find(&s->n->relays, pair_id(x, y));
+    if (r) {
+        s->n->slots_used[r->pair.slot]                        = 0;
+        step_effect(s, EFFECT_RELAY_GONE, r->id)->count = r->pair.slot;
+        step_removed(s, &relay_type, &s->n->relays, r);
+    }
+    if (!node_is_live(y)) return;
+    memcpy(step_effect(s, EFFECT_MESH_GONE, y->id.id)->key, x->mesh_key, MESH_KEY_BYTES);
+}
+
+void node_leaves_mesh(struct step *s, struct cluster *c, struct node *x)
+{
+    if (!x->has_key) return;
+    memcpy(step_effect(s, EFFECT_MEET_GONE, x->id.id)->key, x->mesh_key, MESH_KEY_BYTES);
+    for (struct node *y = NULL; (y = cluster_node(s->n, c, y));)
+        if (y != x) part(s, x, y);
+    x->seen_a[0] = 0;
+    x->seen_b[0] = 0;
+}
+
+void on_silent(struct step *s)
+{
+    struct network *n = s->n;
+    struct node    *x = table_find(&n->nodes, s->in->silent->node.id);
+    struct device  *d = table_find(&n->devices, s->in->subject);
+    if (!x || !d || d->session != s->in->session || !id_eq(x->device.id, d->id.id) || !is_known(x)) return;
+
+    struct cluster *c = table_find(&n->clusters, x->cluster.id);
+    for (struct node *y = NULL; (y = cluster_node(n, c, y));) {
+        if (y == x || !is_known(y) || memcmp(y->mesh_key, s->in->silent->key, MESH_KEY_BYTES) != 0) continue;
+        if (!pair_find(n, x, y)) pair_relay(s, x, y);
+        if (!pair_find(n, x, y)) return;
+        tell_peer(s, x, y);
+        tell_peer(s, y, x);
+        return;
+    }
+}
+
+static struct gateway *gateway_of(struct step *s)
+{
+    struct gateway *g = table_find(&s->n->gateways, s->in->subject);
+    return g && g->session == s->in->session ? g : NULL;
+}
+
+/* What a gateway says of itself goes into the desired state of every node, so a change is told to all. */
+void on_gw_up(struct step *s)
+{
+    struct gateway *g = gateway_of(s);
+    if (!g) return;
+    struct gateway was = *g;
+    g->meets[0]        = s->in->gw_up.meet;
+    g->meets_count     = 1;
+    g->relay_port_base = s->in->gw_up.relay_port_base;
+    g->relay_slots     = s->in->gw_up.relay_slots;
+    memcpy(g->relay_host, s->in->gw_up.relay_host, sizeof g->relay_host);
+    memcpy(g->tunnel, s->in->gw_up.tunnel, sizeof g->tunnel);
+    step_effect(s, EFFECT_GATEWAY_ALL, g->id.id);
+    if (record_stored_eq(&gateway_type, &was, g)) return;
+
+    step_changed(s, &gateway_type, g);
+    for (struct node *x = NULL; (x = table_next(&s->n->nodes, x));)
+        if (node_is_live(x)) device_tell(s, table_find(&s->n->devices, x->device.id));
+}
+
+void on_gw_seen(struct step *s)
+{
+    if (!gateway_of(s)) return;
+    struct node *x = table_find(&s->n->nodes, s->in->gw_seen.node.id);
+    if (!x || !node_is_live(x)) return;
+    if (strcmp(x->seen_a, s->in->gw_seen.seen_a) == 0 && strcmp(x->seen_b, s->in->gw_seen.seen_b) == 0) return;
+    memcpy(x->seen_a, s->in->gw_seen.seen_a, sizeof x->seen_a);
+    memcpy(x->seen_b, s->in->gw_seen.seen_b, sizeof x->seen_b);
+    node_met(s, table_find(&s->n->clusters, x->cluster.id), x);
+}
