@@ -14,8 +14,6 @@
 #ifndef RUNTIME_CONTAINER_H
 #define RUNTIME_CONTAINER_H
 
-#include "cluster/assign.h"
-#include "machine.h"
 #include "runtime.h"
 
 #define CONTAINER_ARGS_MAX 128

@@ -5,7 +5,7 @@
 #include "cluster/assign.h"
 #include "runtime.h"
 
-/* CPUs this process may use and their model, memory (of the machine, or of the cgroup we are in if that has
+/* CPUs this process may use and their model, memory (of the machine, or of the cgroup namespace if that has
  * less), what is free where `state_dir` is, OS, architecture, GPUs. Without NVIDIA's library there are no GPUs; a
  * GPU that does not answer is left out. Takes up to some seconds where the driver sleeps: at start and rarely. */
 void machine_read(const char *state_dir, struct device_specs *out);

@@ -1,0 +1,153 @@
+/* inside.c: work in a network namespace, done by a process that enters it, so that the worker never does. */
+#include "inside_int.h"
+#include "netns.h"
+#include "runtime_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+__attribute__((noreturn)) static void fail(const char *what)
+{
+    fprintf(stderr, "%s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+/* ---- making one ------------------------------------------------------------------------------------ */
+
+static void lo_up(void)
+{
+    int          fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct ifreq lo = { .ifr_name = "lo" };
+    if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &lo) < 0) fail("lo");
+    lo.ifr_flags |= IFF_UP;
+    if (ioctl(fd, SIOCSIFFLAGS, &lo) < 0) fail("lo up");
+    close(fd);
+}
+
+static bool enter(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    bool in = setns(fd, CLONE_NEWNET) == 0;
+    close(fd);
+    return in;
+}
+
+/* The mount is what keeps it: at a file of its own name, as `ip netns` does. */
+static void make(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) fail("namespace's file");
+    close(fd);
+    if (unshare(CLONE_NEWNET) < 0) fail("new network namespace");
+    if (mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0) fail("hold network namespace");
+}
+
+static void set(const char *name, const char *value)
+{
+    char path[RUNTIME_PATH_TEXT] = "/proc/sys/net/";
+    if (strstr(name, "..") || strlen(name) > 128) {
+        errno = EINVAL;
+        fail("setting's name");
+    }
+    for (size_t i = 0, at = strlen(path); i <= strlen(name); i++) path[at + i] = name[i] == '.' ? '/' : name[i];
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, value, strlen(value)) != (ssize_t)strlen(value)) fail(name);
+    close(fd);
+}
+
+void inside_netns_main(int argc, char **argv)
+{
+    if (argc < 2 || argc % 2) exit(1);
+    if (!enter(argv[1])) make(argv[1]);
+    lo_up();
+    for (int i = 2; i < argc; i += 2) set(argv[i], argv[i + 1]);
+    exit(0);
+}
+
+/* ---- dialing --------------------------------------------------------------------------------------- */
+
+static bool parse_address(const char *text, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
+{
+    struct sockaddr_in  *v4 = (void *)out;
+    struct sockaddr_in6 *v6 = (void *)out;
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port   = htons(port);
+        *len           = sizeof *v4;
+        return true;
+    }
+    if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1) return false;
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port   = htons(port);
+    *len            = sizeof *v6;
+    return true;
+}
+
+static enum dial_exit dial(int fd, const struct sockaddr *to, socklen_t len, int timeout_ms)
+{
+    if (connect(fd, to, len) == 0) return DIAL_OK;
+    if (errno != EINPROGRESS) return DIAL_REFUSED;
+    struct pollfd writable = { fd, POLLOUT, 0 };
+    int           ready    = poll(&writable, 1, timeout_ms);
+    if (ready == 0) return DIAL_TIMEOUT;
+
+    int       failed = 0;
+    socklen_t size   = sizeof failed;
+    if (ready < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &size) < 0) return DIAL_REFUSED;
+    return failed == 0 ? DIAL_OK : failed == ETIMEDOUT ? DIAL_TIMEOUT : DIAL_REFUSED;
+}
+
+static bool hand_back(int fd)
+{
+    char           byte = 0;
+    struct iovec   one  = { &byte, 1 };
+    union {
+        struct cmsghdr header;
+        char           room[CMSG_SPACE(sizeof(int))];
+    } control             = { 0 };
+    struct msghdr   m     = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct cmsghdr *right = CMSG_FIRSTHDR(&m);
+    right->cmsg_level     = SOL_SOCKET;
+    right->cmsg_type      = SCM_RIGHTS;
+    right->cmsg_len       = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(right), &fd, sizeof fd);
+    return sendmsg(DIAL_SOCKET_FD, &m, MSG_NOSIGNAL) == 1;
+}
+
+void inside_dial_main(char **argv)
+{
+    struct sockaddr_storage to;
+    socklen_t               len;
+    if (!parse_address(argv[2], (uint16_t)atoi(argv[3]), &to, &len)) exit(DIAL_INVALID);
+    if (!enter(argv[1])) exit(DIAL_MISSING);
+    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) exit(DIAL_REFUSED);
+    enum dial_exit e = dial(fd, (const struct sockaddr *)&to, len, atoi(argv[4]));
+    if (e == DIAL_OK && !hand_back(fd)) e = DIAL_REFUSED;
+    exit((int)e);
+}
+
+/* ---- which life ------------------------------------------------------------------------------------ */
+
+void runtime_child_main(int argc, char **argv)
+{
+    if (argc < 2) return;
+    if (strcmp(argv[0], CHILD_KEEPER) == 0 && argc == 5) keeper_main(argv);
+    if (strcmp(argv[0], CHILD_NETNS) == 0) inside_netns_main(argc, argv);
+    if (strcmp(argv[0], CHILD_DIAL) == 0 && argc == 5) inside_dial_main(argv);
+}
