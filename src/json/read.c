@@ -197,6 +197,35 @@ static struct err read_word(struct reader *r, const struct field *f, struct json
     return ERR(INVALID, "the word is none of those allowed");
 }
 
+/* The bit of a word; 0 if it is none of the set's. */
+static int64_t bit_of(const struct field *f, struct str word)
+{
+    for (uint32_t i = 0; f->most >> i; i++)
+        if (str_eq(word, str_from(f->names[i]))) return (int64_t)1 << i;
+    return 0;
+}
+
+static struct err read_set(struct reader *r, const struct field *f, struct json_value v, void *record)
+{
+    int64_t bits = 0;
+    bool fine    = json_is_array(node_of(v));
+    for (uint32_t i = 0; fine && i < json_count(v); i++) {
+        int64_t bit = bit_of(f, json_as_str(json_at(v, i)));
+        fine        = bit != 0 && (bits & bit) == 0;
+        bits |= bit;
+    }
+    if (fine) return field_set_i64(f, record, bits);
+
+    struct text t = detail_at(r, name_of(f));
+    text_add(&t, STR("a list of"));
+    for (uint32_t i = 0; f->most >> i; i++) {
+        text_add_char(&t, ' ');
+        text_add(&t, str_from(f->names[i]));
+    }
+    text_z(&t);
+    return ERR(INVALID, "a list of other words was expected");
+}
+
 static struct err read_id(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
     struct id id = { { 0 } };
@@ -277,6 +306,7 @@ static struct err read_field(struct reader *r, const struct field *f, struct jso
             return refuse(r, name_of(f), STR("true or false"), "a bool was expected");
         return field_set_i64(f, record, yes);
     case FIELD_KIND_ENUM: return read_word(r, f, v, record);
+    case FIELD_KIND_SET: return read_set(r, f, v, record);
     case FIELD_KIND_BYTES: return read_bytes(r, f, v, record);
     case FIELD_KIND_LIST: return read_list(r, f, v, record);
     case FIELD_KIND_COUNT: break;

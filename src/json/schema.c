@@ -55,6 +55,21 @@ static void put_text_type(struct json_out *w, const struct field *f)
     put_i64(w, "maxLength", f->most);
 }
 
+static void put_set_type(struct json_out *w, const struct field *f)
+{
+    put_str(w, "type", "array");
+    json_key(w, "uniqueItems");
+    json_bool(w, true);
+    json_key(w, "items");
+    json_open_object(w);
+    put_str(w, "type", "string");
+    json_key(w, "enum");
+    json_open_array(w);
+    for (uint32_t i = 0; f->most >> i; i++) json_str(w, str_from(f->names[i]));
+    json_close_array(w);
+    json_close_object(w);
+}
+
 static void put_word_type(struct json_out *w, const struct field *f)
 {
     put_str(w, "type", "string");
@@ -89,6 +104,7 @@ static void put_type(struct json_out *w, const struct field *f, struct audience 
     case FIELD_KIND_I64: put_number_type(w, f); return;
     case FIELD_KIND_BOOL: put_str(w, "type", "boolean"); return;
     case FIELD_KIND_ENUM: put_word_type(w, f); return;
+    case FIELD_KIND_SET: put_set_type(w, f); return;
     case FIELD_KIND_BYTES: put_bytes_type(w, f); return;
     case FIELD_KIND_LIST:
         put_str(w, "type", "array");

@@ -150,6 +150,15 @@ static void write_list(struct json_out *w, const struct field *f, const void *re
     json_close_array(w);
 }
 
+static void write_set(struct json_out *w, const struct field *f, const void *record)
+{
+    int64_t bits = field_i64(f, record);
+    json_open_array(w);
+    for (uint32_t i = 0; f->most >> i; i++)
+        if (bits >> i & 1) json_str(w, str_from(f->names[i]));
+    json_close_array(w);
+}
+
 static void write_field(struct json_out *w, const struct field *f, const void *record,
                         enum field_seen viewer)
 {
@@ -162,6 +171,7 @@ static void write_field(struct json_out *w, const struct field *f, const void *r
     case FIELD_KIND_U64:
     case FIELD_KIND_I64: json_i64(w, field_i64(f, record)); return;
     case FIELD_KIND_BOOL: json_bool(w, field_i64(f, record) != 0); return;
+    case FIELD_KIND_SET: write_set(w, f, record); return;
     case FIELD_KIND_BYTES: json_bytes(w, field_bytes(f, record), f->size); return;
     case FIELD_KIND_LIST: write_list(w, f, record, viewer); return;
     case FIELD_KIND_COUNT: break;

@@ -240,6 +240,11 @@ const struct node *network_node(const struct network *n, struct id id)
     return table_find(&n->nodes, id);
 }
 
+const struct node *network_cluster_node(const struct network *n, const struct cluster *c, const struct node *after)
+{
+    return cluster_node(n, c, after);
+}
+
 const struct quote *network_quote(const struct network *n, struct id id)
 {
     return table_find(&n->quotes, id);

@@ -43,6 +43,8 @@ extern const struct record_type account_type;
 
 enum key_scope { SCOPE_READ = 1, SCOPE_CLUSTERS = 2, SCOPE_DEVICES = 4, SCOPE_OPERATOR = 8 };
 #define SCOPE_ALL 15
+#define KEY_SCOPE_COUNT 4
+extern const char *const key_scope_names[KEY_SCOPE_COUNT]; /* by bit */
 
 struct api_key {
     struct id         id;   /* network_tag(SHA-256 of the key's text) */
@@ -56,6 +58,7 @@ struct api_key {
 extern const struct record_type api_key_type;
 
 enum token_for { TOKEN_DEVICE, TOKEN_GATEWAY, TOKEN_FOR_COUNT };
+extern const char *const token_for_names[TOKEN_FOR_COUNT];
 
 struct join_grant { /* a join token, as the network keeps it */
     struct id         id; /* network_tag(SHA-256 of the secret) */
@@ -315,6 +318,8 @@ const struct device  *network_device(const struct network *n, struct id id);
 const struct cluster *network_cluster(const struct network *n, struct id id);
 const struct node    *network_node(const struct network *n, struct id id);
 const struct quote   *network_quote(const struct network *n, struct id id);
+/* All nodes of a cluster, the closed ones too: begin with null, end with null. */
+const struct node    *network_cluster_node(const struct network *n, const struct cluster *c, const struct node *after);
 const struct gateway *network_gateway(const struct network *n); /* one that has been up, with a live link if any has; or null */
 const struct recipe_facts *network_recipe(const struct network *n, struct str name);
 

@@ -1,7 +1,9 @@
 /* records.c: the field tables of the network's own records. */
 #include "network.h"
 
-static const char *const token_for_names[TOKEN_FOR_COUNT] = { [TOKEN_DEVICE] = "device", [TOKEN_GATEWAY] = "gateway" };
+const char *const token_for_names[TOKEN_FOR_COUNT] = { [TOKEN_DEVICE] = "device", [TOKEN_GATEWAY] = "gateway" };
+
+const char *const key_scope_names[KEY_SCOPE_COUNT] = { "read", "clusters", "devices", "operator" };
 
 static const struct field account_fields[] = {
     FIELD_ID(struct account, id, SEEN_OWNER, STORED | KEY | COLUMN, "its name"),
@@ -17,7 +19,7 @@ static const struct field key_fields[] = {
     FIELD_ID(struct api_key, id, SEEN_OWNER, STORED | KEY, "finds it by its hash"),
     FIELD_BYTES(struct api_key, hash, SEEN_NOBODY, STORED, "SHA-256 of its text"),
     FIELD_ID(struct api_key, account, SEEN_OWNER, STORED, "whose"),
-    FIELD_U32(struct api_key, scopes, 0, SCOPE_ALL, SEEN_OWNER, STORED, "bits: read, clusters, devices, operator"),
+    FIELD_SET(struct api_key, scopes, key_scope_names, SEEN_OWNER, STORED, "what it may do"),
     FIELD_TEXT(struct api_key, name, SEEN_OWNER, STORED, "what for"),
     FIELD_MS(struct api_key, made, "made_ms", SEEN_OWNER, STORED, "when"),
     FIELD_MS(struct api_key, expires, "expires_ms", SEEN_OWNER, STORED, "good until then"),

@@ -35,6 +35,7 @@ enum field_kind {
     FIELD_KIND_I64,   /* int64_t, within ± 2^53 in JSON; also money, hourly, instant, span: name ends in the unit */
     FIELD_KIND_BOOL,  /* bool */
     FIELD_KIND_ENUM,  /* an enum of unsigned int's size; `names` gives its words, by value */
+    FIELD_KIND_SET,   /* uint32_t, a bit a word: a list of words in JSON, a number in SQL; `names` gives the words */
     FIELD_KIND_BYTES, /* uint8_t[n]: lower-case hex in JSON, a blob in SQL */
     FIELD_KIND_LIST,  /* struct item[n], count in a uint32_t at `count_offset`; a child table in SQL */
     FIELD_KIND_COUNT
@@ -65,7 +66,7 @@ struct field {
     int64_t                   most; /* numbers: bounds; texts: bytes */
     enum field_seen           seen;
     uint32_t                  flags;
-    const char *const        *names; /* enums: `most` + 1 words */
+    const char *const        *names; /* enums: `most` + 1 words; sets: one a bit of `most` */
     const struct record_type *item;  /* lists */
     uint32_t                  count_offset;
     const char               *doc;
@@ -102,6 +103,8 @@ struct record_type {
     FIELD_NAMED(type, #member, member, FIELD_KIND_BYTES, 0, 0, seen, flags, doc)
 #define FIELD_ENUM(type, member, words, seen, flags, doc)                                                  \
     { #member, FIELD_KIND_ENUM, FIELD_PLACE(type, member), 0, (int64_t)countof(words) - 1, seen, flags, words, NULL, 0, doc }
+#define FIELD_SET(type, member, words, seen, flags, doc)                                                   \
+    { #member, FIELD_KIND_SET, FIELD_PLACE(type, member), 0, (1ll << countof(words)) - 1, seen, flags, words, NULL, 0, doc }
 /* type.member is an array, type.member_count (a uint32_t) says how many are in it. */
 #define FIELD_LIST(type, member, count_member, item_type, seen, flags, doc)                                \
     { #member, FIELD_KIND_LIST, FIELD_PLACE(type, member), 0, (int64_t)countof(((type *)0)->member), seen, flags, NULL,  \
@@ -125,7 +128,7 @@ bool record_type_is_sound(const struct record_type *type);
 bool field_is_visible(const struct field *f, enum field_seen viewer);
 
 /* Values by field, for the writers. check() that the kind fits. */
-int64_t    field_i64(const struct field *f, const void *record); /* U32, I64, BOOL, ENUM, U64 (checked to fit) */
+int64_t    field_i64(const struct field *f, const void *record); /* U32, I64, BOOL, ENUM, SET, U64 (checked to fit) */
 struct str field_str(const struct field *f, const void *record); /* TEXT, LINES; ENUM: its word */
 struct id  field_id(const struct field *f, const void *record);
 uint32_t   field_count(const struct field *f, const void *record); /* LIST: items that are there */

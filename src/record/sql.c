@@ -32,6 +32,7 @@ static const char *column_type(const struct field *f)
     case FIELD_KIND_U32:
     case FIELD_KIND_U64:
     case FIELD_KIND_I64:
+    case FIELD_KIND_SET:
     case FIELD_KIND_BOOL: return "INTEGER";
     case FIELD_KIND_BYTES: return "BLOB";
     case FIELD_KIND_LIST:

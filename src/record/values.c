@@ -22,6 +22,7 @@ static bool field_is_sound(const struct field *f, const struct record_type *type
         [FIELD_KIND_ID] = ID_BYTES,          [FIELD_KIND_U32] = sizeof(uint32_t),
         [FIELD_KIND_U64] = sizeof(uint64_t), [FIELD_KIND_I64] = sizeof(int64_t),
         [FIELD_KIND_BOOL] = sizeof(bool),    [FIELD_KIND_ENUM] = sizeof(unsigned),
+        [FIELD_KIND_SET] = sizeof(uint32_t),
     };
     if ((unsigned)f->kind >= FIELD_KIND_COUNT || !name_is_sound(f->name) || !f->doc) return false;
     if (f->size == 0 || f->offset + f->size > type->size || f->least > f->most) return false;
@@ -32,6 +33,7 @@ static bool field_is_sound(const struct field *f, const struct record_type *type
     case FIELD_KIND_U32: return f->least >= 0 && f->most <= UINT32_MAX;
     case FIELD_KIND_U64: return f->least >= 0;
     case FIELD_KIND_ENUM: return f->names != NULL;
+    case FIELD_KIND_SET: return f->names != NULL && f->most <= UINT32_MAX;
     case FIELD_KIND_LIST:
         return f->item && f->most > 0 && f->item->size * (uint64_t)f->most == f->size &&
                f->count_offset + sizeof(uint32_t) <= type->size;
@@ -98,6 +100,7 @@ int64_t field_i64(const struct field *f, const void *record)
     bool yes;
     switch (f->kind) {
     case FIELD_KIND_U32:
+    case FIELD_KIND_SET:
     case FIELD_KIND_ENUM: memcpy(&u32, place(f, record), sizeof u32); return u32;
     case FIELD_KIND_I64: memcpy(&i64, place(f, record), sizeof i64); return i64;
     case FIELD_KIND_BOOL: memcpy(&yes, place(f, record), sizeof yes); return yes;
@@ -171,7 +174,8 @@ struct err field_set_i64(const struct field *f, void *record, int64_t value)
         if (!f->names[value]) return ERR(INVALID, "no word stands for this number");
         memcpy(at, &u32, sizeof u32);
         return OK;
-    case FIELD_KIND_U32: memcpy(at, &u32, sizeof u32); return OK;
+    case FIELD_KIND_U32:
+    case FIELD_KIND_SET: memcpy(at, &u32, sizeof u32); return OK;
     case FIELD_KIND_U64:
     case FIELD_KIND_I64: memcpy(at, &value, sizeof value); return OK;
     case FIELD_KIND_BOOL: memcpy(at, &yes, sizeof yes); return OK;
@@ -295,6 +299,7 @@ static struct err value_is_allowed(const struct field *f, const void *record, co
     case FIELD_KIND_U64:
     case FIELD_KIND_I64:
     case FIELD_KIND_BOOL:
+    case FIELD_KIND_SET:
     case FIELD_KIND_ENUM: return number_is_allowed(f, record);
     case FIELD_KIND_LIST: return items_are_allowed(f, record, bad);
     case FIELD_KIND_BYTES:

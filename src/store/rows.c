@@ -95,6 +95,7 @@ static int bind_field(sqlite3_stmt *s, int at, const struct field *f, const void
     case FIELD_KIND_U32:
     case FIELD_KIND_U64:
     case FIELD_KIND_I64:
+    case FIELD_KIND_SET:
     case FIELD_KIND_BOOL: return sqlite3_bind_int64(s, at, field_i64(f, record));
     case FIELD_KIND_BYTES:
         return sqlite3_bind_blob(s, at, field_bytes(f, record), (int)f->size, SQLITE_STATIC);
@@ -172,6 +173,7 @@ static struct err read_column(sqlite3_stmt *s, int at, const struct field *f, vo
     case FIELD_KIND_U32:
     case FIELD_KIND_U64:
     case FIELD_KIND_I64:
+    case FIELD_KIND_SET:
     case FIELD_KIND_BOOL: return field_set_i64(f, record, sqlite3_column_int64(s, at));
     case FIELD_KIND_BYTES:
         return field_set_bytes(f, record, sqlite3_column_blob(s, at), (size_t)sqlite3_column_bytes(s, at));
