@@ -17,7 +17,7 @@ worker  := base record mesh cluster
 
 sys     := base
 json    := base record
-recipe  := base record
+recipe  := base crypto record
 store   := base record sys
 net     := base sys
 link    := base codec crypto record json net mesh cluster
@@ -42,7 +42,7 @@ PURE := base codec crypto record ledger market fleet place mesh cluster network 
 USES_crypto  := libsodium
 USES_sys     := libsodium libseccomp
 USES_json    := jansson
-USES_recipe  := libcyaml
+USES_recipe  := libcyaml yaml-0.1
 USES_store   := sqlite3
 USES_net     := libuv openssl libnghttp2
 USES_wg      := libuv

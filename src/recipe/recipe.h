@@ -6,9 +6,14 @@
  * Commands and environments may use these variables, and no others:
  *   ${address} this node's mesh address   ${head} the head's   ${cluster} the cluster's id
  *   ${index} this node's number in it     ${nodes} how many    ${cpus} whole CPUs   ${gpus} GPUs
- *   ${shm} bytes of /dev/shm              ${memory} bytes of memory beside it
+ *   ${memory} bytes of memory beside /dev/shm
+ *   ${shm} bytes of /dev/shm, less a sixteenth that is left to what keeps books in it
  *   ${secret.NAME} a secret of the cluster that the recipe declares
  * A '$' that no '{' follows stands for itself.
+ *
+ * The file is plain YAML 1.1, one document, no aliases, every key once. Keys are the names of the members
+ * below (counts aside); lists of NAME=VALUE are lists of such texts. May be left out: tmpfs, sysctls, env,
+ * secrets, services, `worker.env`, `head.env` (then empty) and a service's path.
  *
  * A recipe lives on the heap until recipe_free. */
 #ifndef RECIPE_RECIPE_H
@@ -31,6 +36,7 @@ enum recipe_unit { RECIPE_UNIT_MACHINE, RECIPE_UNIT_GPU }; /* what a quote count
 enum recipe_role { RECIPE_HEAD, RECIPE_WORKER, RECIPE_ROLE_COUNT };
 enum recipe_on { RECIPE_ON_HEAD, RECIPE_ON_WORKER, RECIPE_ON_ANY };
 enum recipe_protocol { RECIPE_HTTP, RECIPE_TCP };
+enum recipe_owner { RECIPE_OWNER_ROOT, RECIPE_OWNER_USER };
 
 struct recipe_part {
     char   **command; /* argv; the first is a path */
@@ -59,10 +65,11 @@ struct recipe_service {
 };
 
 struct recipe_tmpfs {
-    char    *path; /* absolute */
-    uint32_t size_mib;
-    uint16_t mode;
-    bool     exec;
+    char             *path; /* absolute */
+    uint32_t          size_mib;
+    uint16_t          mode;  /* written in octal: 0755 */
+    bool              exec;
+    enum recipe_owner owner;
 };
 
 struct recipe {
@@ -111,7 +118,7 @@ void                  recipe_free(struct recipe *r); /* null is fine */
 
 const struct recipe_service *recipe_service(const struct recipe *r, struct str name); /* null if none */
 bool     recipe_is_on(enum recipe_on on, enum recipe_role role);
-uint64_t recipe_shm_bytes(const struct recipe *r, uint64_t memory_bytes); /* whole pages of 4096 */
+uint64_t recipe_shm_bytes(const struct recipe *r, uint64_t memory_bytes); /* of /dev/shm: whole pages */
 
 struct recipe_vars {
     struct str address, head, cluster;
