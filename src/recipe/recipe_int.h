@@ -29,6 +29,8 @@ void                  yaml_free(struct yaml *y);
 /* The line, from 1, of the value at a path such as "services[2].port"; of what is missing, the line of the
  * nearest thing around it. */
 size_t yaml_line(struct yaml *y, struct str path);
+/* The text of the scalar there; "" if there is none. */
+struct str yaml_scalar(struct yaml *y, struct str path);
 /* The line of the first key of that name on line `from` or after it; `from` if there is none. */
 size_t yaml_key_line(struct yaml *y, struct str key, size_t from);
 

@@ -146,12 +146,20 @@ static struct err refuse_number(const struct checker *c, struct place place, uin
     return refuse(c, place, text_z(&t));
 }
 
+/* libcyaml reads "1.5" and "12x" as far as they are numbers, and "010" as eight: the text itself must be one. */
+static struct err check_number(const struct checker *c, struct place place, uint32_t n, uint32_t least,
+                               uint32_t most)
+{
+    uint64_t written;
+    bool is_plain = !str_to_u64(yaml_scalar(c->yaml, str_from(place.room)), &written).code && written == n;
+    return is_plain && n >= least && n <= most ? OK : refuse_number(c, place, least, most);
+}
+
 static struct err check_numbers(const struct checker *c)
 {
     for (size_t i = 0; i < countof(limits); i++) {
         uint32_t n = *(const uint32_t *)((const char *)c->recipe + limits[i].offset);
-        if (n < limits[i].least || n > limits[i].most)
-            return refuse_number(c, place_of(limits[i].path), limits[i].least, limits[i].most);
+        TRY(check_number(c, place_of(limits[i].path), n, limits[i].least, limits[i].most));
     }
     if (c->recipe->loss.witness_ms < 2 * c->recipe->witness.every_ms)
         return refuse(c, place_of("loss.witness_ms"),
@@ -251,6 +259,15 @@ static bool is_taken(struct str path)
     return false;
 }
 
+static struct err check_mode(const struct checker *c, struct place place, uint16_t mode)
+{
+    struct str written = yaml_scalar(c->yaml, str_from(place.room));
+    bool is_octal      = written.len > 1 && written.ptr[0] == '0' && mode <= 01777;
+    for (size_t i = 0; i < written.len; i++)
+        is_octal = is_octal && written.ptr[i] >= '0' && written.ptr[i] <= '7';
+    return is_octal ? OK : refuse(c, place, "must be octal, 0 to 01777 with a 0 ahead");
+}
+
 static struct err check_tmpfs(const struct checker *c)
 {
     const struct recipe *r = c->recipe;
@@ -261,10 +278,8 @@ static struct err check_tmpfs(const struct checker *c)
         if (is_taken(path)) return refuse(c, place, "would hide what the system needs");
         for (uint32_t j = 0; j < i; j++)
             if (str_eq(str_from(r->tmpfs[j].path), path)) return refuse(c, place, "is there already");
-        if (r->tmpfs[i].size_mib < 1 || r->tmpfs[i].size_mib > 1u << 20)
-            return refuse_number(c, place_in("tmpfs", i, "size_mib"), 1, 1u << 20);
-        if (r->tmpfs[i].mode > 01777)
-            return refuse(c, place_in("tmpfs", i, "mode"), "must be octal and no more than 01777");
+        TRY(check_number(c, place_in("tmpfs", i, "size_mib"), r->tmpfs[i].size_mib, 1, 1u << 20));
+        TRY(check_mode(c, place_in("tmpfs", i, "mode"), r->tmpfs[i].mode));
     }
     return OK;
 }
@@ -284,7 +299,7 @@ static struct err check_service(const struct checker *c, uint32_t i)
                       "must be a DNS label of at most 31 letters without \"--\"");
     if (!is_title(str_from(s->title)))
         return refuse(c, place_in("services", i, "title"), "must be a line of at most 63 bytes");
-    if (s->port == 0) return refuse_number(c, place_in("services", i, "port"), 1, 65535);
+    TRY(check_number(c, place_in("services", i, "port"), s->port, 1, 65535));
     if (s->path && s->protocol != RECIPE_HTTP)
         return refuse(c, place_in("services", i, "path"), "is for http only");
     if (s->path && (path.ptr[0] != '/' || !str_is_utf8(path)))

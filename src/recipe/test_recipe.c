@@ -12,52 +12,52 @@
 /* A whole recipe, its lines numbered; the mistakes below are each one change of it. */
 static const char base[] =
     /*  1 */ "name: pair\n"
-    /*  2 */ "title: Pair\n"
-    /*  3 */ "about: Two that talk.\n"
-    /*  4 */ "image: pair\n"
-    /*  5 */ "unit: machine\n"
-    /*  6 */ "nodes_max: 10\n"
-    /*  7 */ "cpus_min: 1\n"
-    /*  8 */ "memory_min_mib: 512\n"
-    /*  9 */ "shm_percent: 25\n"
-    /* 10 */ "user: { name: user, uid: 20001, gid: 20002, home: /home/user }\n"
-    /* 11 */ "tmpfs:\n"
-    /* 12 */ "  - { path: /tmp, size_mib: 64, mode: 01777, exec: true, owner: root }\n"
-    /* 13 */ "  - { path: /home/user, size_mib: 32, mode: 0755, exec: false, owner: user }\n"
-    /* 14 */ "sysctls:\n"
-    /* 15 */ "  - net.ipv4.tcp_retries2=6\n"
-    /* 16 */ "  - net.core.somaxconn=512\n"
-    /* 17 */ "env:\n"
-    /* 18 */ "  - HOME=/home/user\n"
-    /* 19 */ "  - MODE=calm\n"
-    /* 20 */ "  - TOKEN=${secret.token}\n"
-    /* 21 */ "secrets: [token, other]\n"
-    /* 22 */ "head:\n"
-    /* 23 */ "  command:\n"
-    /* 24 */ "    - /bin/head\n"
-    /* 25 */ "    - --at=${address}:1 of ${nodes} in ${cluster}\n"
-    /* 26 */ "    - cost$5 ${cpus} ${gpus} ${memory} ${shm} $\n"
-    /* 27 */ "  env:\n"
-    /* 28 */ "    - MODE=wild ${secret.other}\n"
-    /* 29 */ "worker:\n"
-    /* 30 */ "  command: [/bin/worker, \"${head}:1\", \"${index}\"]\n"
-    /* 31 */ "witness:\n"
-    /* 32 */ "  command: [/bin/alive, \"${head}\"]\n"
-    /* 33 */ "  on: head\n"
-    /* 34 */ "  every_ms: 1000\n"
-    /* 35 */ "  grace_ms: 5000\n"
-    /* 36 */ "services:\n"
-    /* 37 */ "  - { name: web, title: A page, port: 80, on: head, protocol: http, path: /a }\n"
-    /* 38 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp }\n"
-    /* 39 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
-    /* 40 */ "ready: { timeout_ms: 60000 }\n";
+             /*  2 */ "title: Pair\n"
+             /*  3 */ "about: Two that talk.\n"
+             /*  4 */ "image: pair\n"
+             /*  5 */ "unit: machine\n"
+             /*  6 */ "nodes_max: 10\n"
+             /*  7 */ "cpus_min: 1\n"
+             /*  8 */ "memory_min_mib: 512\n"
+             /*  9 */ "shm_percent: 25\n"
+             /* 10 */ "user: { name: user, uid: 20001, gid: 20002, home: /home/user }\n"
+             /* 11 */ "tmpfs:\n"
+             /* 12 */ "  - { path: /tmp, size_mib: 64, mode: 01777, exec: true, owner: root }\n"
+             /* 13 */ "  - { path: /home/user, size_mib: 32, mode: 0755, exec: false, owner: user }\n"
+             /* 14 */ "sysctls:\n"
+             /* 15 */ "  - net.ipv4.tcp_retries2=6\n"
+             /* 16 */ "  - net.core.somaxconn=512\n"
+             /* 17 */ "env:\n"
+             /* 18 */ "  - HOME=/home/user\n"
+             /* 19 */ "  - MODE=calm\n"
+             /* 20 */ "  - TOKEN=${secret.token}\n"
+             /* 21 */ "secrets: [token, other]\n"
+             /* 22 */ "head:\n"
+             /* 23 */ "  command:\n"
+             /* 24 */ "    - /bin/head\n"
+             /* 25 */ "    - --at=${address}:1 of ${nodes} in ${cluster}\n"
+             /* 26 */ "    - cost$5 ${cpus} ${gpus} ${memory} ${shm} $\n"
+             /* 27 */ "  env:\n"
+             /* 28 */ "    - MODE=wild ${secret.other}\n"
+             /* 29 */ "worker:\n"
+             /* 30 */ "  command: [/bin/worker, \"${head}:1\", \"${index}\"]\n"
+             /* 31 */ "witness:\n"
+             /* 32 */ "  command: [/bin/alive, \"${head}\"]\n"
+             /* 33 */ "  on: head\n"
+             /* 34 */ "  every_ms: 1000\n"
+             /* 35 */ "  grace_ms: 5000\n"
+             /* 36 */ "services:\n"
+             /* 37 */ "  - { name: web, title: A page, port: 80, on: head, protocol: http, path: /a }\n"
+             /* 38 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp }\n"
+             /* 39 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
+             /* 40 */ "ready: { timeout_ms: 60000 }\n";
 
 static char said[512];
 
 static struct err read_text(const char *text, struct recipe **out)
 {
     struct text complaint = TEXT_IN(said);
-    struct err  e         = recipe_read(str_from(text), "pair.yaml", out, &complaint);
+    struct err e          = recipe_read(str_from(text), "pair.yaml", out, &complaint);
     text_z(&complaint);
     return e;
 }
@@ -65,7 +65,7 @@ static struct err read_text(const char *text, struct recipe **out)
 static struct recipe *the_recipe(void)
 {
     struct recipe *r = NULL;
-    struct err     e = read_text(base, &r);
+    struct err e     = read_text(base, &r);
     if (e.code) print_error("%s: %s\n", e.why, said);
     assert_int_equal(e.code, ERR_NONE);
     return r;
@@ -112,17 +112,19 @@ static void what_may_be_left_out_is_then_empty(void **state)
 {
     (void)state;
     struct recipe *r = NULL;
-    assert_int_equal(read_text("name: pair\ntitle: Pair\nabout: x\nimage: pair\nunit: gpu\nnodes_max: 1\ncpus_min: 1\n"
-                               "memory_min_mib: 64\nshm_percent: 1\n"
-                               "user: { name: user, uid: 1, gid: 1, home: /h }\n"
-                               "head: { command: [/a] }\nworker: { command: [/b] }\n"
-                               "witness: { command: [/c], on: any, every_ms: 100, grace_ms: 1000 }\n"
-                               "loss: { witness_ms: 500, link_ms: 1000 }\nready: { timeout_ms: 1000 }\n",
-                               &r)
-                         .code,
-                     ERR_NONE);
+    assert_int_equal(
+        read_text("name: pair\ntitle: Pair\nabout: x\nimage: pair\nunit: gpu\nnodes_max: 1\ncpus_min: 1\n"
+                  "memory_min_mib: 64\nshm_percent: 1\n"
+                  "user: { name: user, uid: 1, gid: 1, home: /h }\n"
+                  "head: { command: [/a] }\nworker: { command: [/b] }\n"
+                  "witness: { command: [/c], on: any, every_ms: 100, grace_ms: 1000 }\n"
+                  "loss: { witness_ms: 500, link_ms: 1000 }\nready: { timeout_ms: 1000 }\n",
+                  &r)
+            .code,
+        ERR_NONE);
     assert_int_equal(r->unit, RECIPE_UNIT_GPU);
-    assert_int_equal(r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count + r->services_count, 0);
+    assert_int_equal(
+        r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count + r->services_count, 0);
     assert_int_equal(r->head.env_count, 0);
     recipe_free(r);
 }
@@ -137,7 +139,7 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
     } rows[] = {
         /* no plain YAML */
         { "unit: machine", "unit: [machine", "6: did not find expected ',' or ']'" },
-        { "unit: machine", "unit: machine\n\tx: 1", "6: found character that cannot start any token" },
+        { "unit: machine", "unit: machine\n\tx: 1", "6: found a tab character that violates indentation" },
         { "unit: machine", "unit: machine\nunit: gpu", "6: a key stands twice: unit" },
         { "on: any, protocol", "on: any, on: head, protocol", "38: a key stands twice: on" },
         { "ready: {", "---\nready: {", "41: a second document" },
@@ -150,26 +152,37 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "image: pair\n", "", "1: a key is missing: image" },
         { "gid: 20002, ", "", "10: a key is missing: gid" },
         { "title: Talk, ", "", "38: a key is missing: title" },
-        { "  every_ms: 1000\n", "", "31: a key is missing: every_ms" },
-        { "  command: [/bin/worker, \"${head}:1\", \"${index}\"]", "  env: []", "29: a key is missing: command" },
+        { "  every_ms: 1000\n", "", "32: a key is missing: every_ms" },
+        { "  command: [/bin/worker, \"${head}:1\", \"${index}\"]", "  env: []",
+          "30: a key is missing: command" },
         { "unit: machine", "unit: house", "5: none of the words allowed here: house" },
         { "on: any", "on: both", "38: none of the words allowed here: both" },
         { "exec: false", "exec: perhaps", "13: none of the words allowed here: perhaps" },
         { "port: 80", "port: eighty", "37: no number that fits here: 'eighty'" },
         { "port: 80", "port: 70000", "37: no number that fits here: '70000'" },
         { "uid: 20001", "uid: -1", "10: no number that fits here: '-1'" },
-        { "nodes_max: 10", "nodes_max: 99999999999999999999", "6: no number that fits here: '99999999999999999999'" },
-        { "nodes_max: 10", "nodes_max: 1.5", "6: no number that fits here: '1.5'" },
+        { "nodes_max: 10", "nodes_max: 99999999999999999999",
+          "6: no number that fits here: '99999999999999999999'" },
+        { "nodes_max: 10", "nodes_max: 1.5", "6: nodes_max must be 1 to 2500" },
+        { "nodes_max: 10", "nodes_max: 10x", "6: nodes_max must be 1 to 2500" },
+        { "nodes_max: 10", "nodes_max: 010", "6: nodes_max must be 1 to 2500" },
+        { "gid: 20002", "gid: 0x10", "10: user.gid must be 1 to 65534" },
+        { "port: 80,", "port: 8e1,", "37: services[0].port must be 1 to 65535" },
+        { "size_mib: 64", "size_mib: 64M", "12: tmpfs[0].size_mib must be 1 to 1048576" },
+        { "mode: 0755", "mode: 0758", "13: tmpfs[1].mode must be octal, 0 to 01777 with a 0 ahead" },
+        { "mode: 0755", "mode: 04755", "13: tmpfs[1].mode must be octal, 0 to 01777 with a 0 ahead" },
         { "secrets: [token, other]", "secrets: token", "21: expected SEQUENCE, got event: SCALAR" },
         { "title: Pair", "title: [Pair]", "2: expected STRING, got event: SEQUENCE_START" },
         { "title: Pair", "title:", "2: a text is shorter than 1: " },
-        { "loss: { witness_ms: 3000, link_ms: 4000 }", "loss: 3000", "39: expected MAPPING, got event: SCALAR" },
+        { "loss: { witness_ms: 3000, link_ms: 4000 }", "loss: 3000",
+          "39: expected MAPPING, got event: SCALAR" },
         { "[/bin/alive, \"${head}\"]", "[]", "32: too few entries (0 of 1 min) in sequence." },
         { "secrets: [token, other]", "secrets: [token, other, a, b, c, d, e, f, g]",
           "21: too many entries (8 max) in sequence." },
         /* not the rules */
         { "name: pair", "name: Pair", "1: name must be a DNS label of at most 31 letters" },
-        { "name: pair", "name: a0123456789012345678901234567890", "1: name must be a DNS label of at most 31 letters" },
+        { "name: pair", "name: a0123456789012345678901234567890",
+          "1: name must be a DNS label of at most 31 letters" },
         { "title: Pair", "title: \"a\\nb\"", "2: title must be a line of at most 63 bytes" },
         { "title: Pair", "title: " LONG_63, "2: title must be a line of at most 63 bytes" },
         { "about: Two that talk.", "about: |\n  Two\n  that", "3: about must be one line of text" },
@@ -184,14 +197,16 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "path: /tmp", "path: /proc/x", "12: tmpfs[0].path would hide what the system needs" },
         { "path: /home/user, size", "path: /tmp, size", "13: tmpfs[1].path is there already" },
         { "size_mib: 32", "size_mib: 0", "13: tmpfs[1].size_mib must be 1 to 1048576" },
-        { "mode: 01777", "mode: 1777", "12: tmpfs[0].mode must be octal and no more than 01777" },
+        { "mode: 01777", "mode: 1777", "12: tmpfs[0].mode must be octal, 0 to 01777 with a 0 ahead" },
         { "net.ipv4.tcp_retries2=6", "kernel.panic=6", "15: sysctls[0] must be net.NAME=VALUE" },
         { "net.ipv4.tcp_retries2=6", "net..x=6", "15: sysctls[0] must be net.NAME=VALUE" },
-        { "net.core.somaxconn=512", "net.ipv4.tcp_retries2=7", "16: sysctls[1] sets a name that is set already" },
+        { "net.core.somaxconn=512", "net.ipv4.tcp_retries2=7",
+          "16: sysctls[1] sets a name that is set already" },
         { "MODE=calm", "MODE calm", "19: env[1] must be NAME=VALUE" },
         { "MODE=calm", "2MODE=calm", "19: env[1] must be NAME=VALUE" },
         { "MODE=calm", "HOME=/", "19: env[1] sets a name that is set already" },
-        { "${secret.token}", "${secret.tokens}", "20: env[2] uses a variable that is not there: secret.tokens" },
+        { "${secret.token}", "${secret.tokens}",
+          "20: env[2] uses a variable that is not there: secret.tokens" },
         { "${secret.other}", "${other}", "28: head.env[0] uses a variable that is not there: other" },
         { "[token, other]", "[token, token]", "21: secrets[1] is there already" },
         { "[token, other]", "[token, other, a-b]", "21: secrets[2] must be letters, digits and '_'" },
@@ -204,7 +219,8 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "every_ms: 1000", "every_ms: 50", "34: witness.every_ms must be 100 to 60000" },
         { "every_ms: 1000", "every_ms: 2000",
           "39: loss.witness_ms must be twice witness.every_ms at least: one line may be late" },
-        { "timeout_ms: 60000", "timeout_ms: 2000", "40: ready.timeout_ms must be no less than witness.grace_ms" },
+        { "timeout_ms: 60000", "timeout_ms: 2000",
+          "40: ready.timeout_ms must be no less than witness.grace_ms" },
         { "name: talk", "name: ta--lk",
           "38: services[1].name must be a DNS label of at most 31 letters without \"--\"" },
         { "name: talk", "name: web", "38: services[1].name is there already" },
@@ -213,31 +229,35 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "protocol: tcp", "protocol: tcp, path: /", "38: services[1].path is for http only" },
         { "path: /a", "path: a", "37: services[0].path must start with '/'" },
     };
+    int wrong = 0;
     for (size_t i = 0; i < countof(rows); i++) {
-        char           expected[256];
+        char expected[256];
         struct recipe *r = NULL;
-        struct err     e = read_text(changed(rows[i].from, rows[i].to), &r);
+        struct err e     = read_text(changed(rows[i].from, rows[i].to), &r);
         snprintf(expected, sizeof expected, "pair.yaml:%s", rows[i].complaint);
-        assert_string_equal(said, expected);
-        assert_int_equal(e.code, ERR_INVALID);
-        assert_null(r);
+        if (e.code == ERR_INVALID && !r && strcmp(said, expected) == 0) continue;
+        print_error("\"%s\" for \"%s\":\n is: %s\n not: %s\n", rows[i].to, rows[i].from, said, expected);
+        wrong++;
     }
+    assert_int_equal(wrong, 0);
 }
 
 static void aliases_and_bombs_of_them_are_refused(void **state)
 {
     (void)state;
     struct recipe *r = NULL;
-    assert_int_equal(read_text(changed("about: Two that talk.", "about: &a Two\nabove: *a"), &r).code, ERR_INVALID);
-    assert_int_equal(read_text(changed("title: Pair\nabout: Two that talk.", "title: &a Pair\nabout: *a"), &r).code,
+    assert_int_equal(read_text(changed("about: Two that talk.", "about: &a Two\nabove: *a"), &r).code,
                      ERR_INVALID);
+    assert_int_equal(
+        read_text(changed("title: Pair\nabout: Two that talk.", "title: &a Pair\nabout: *a"), &r).code,
+        ERR_INVALID);
     assert_true(str_starts(str_from(said), STR("pair.yaml:3: ")));
 }
 
 static void an_empty_or_too_large_file_is_refused(void **state)
 {
     (void)state;
-    static char    large[RECIPE_BYTES_MAX + 2];
+    static char large[RECIPE_BYTES_MAX + 2];
     struct recipe *r = NULL;
     assert_int_equal(read_text("", &r).code, ERR_INVALID);
     assert_string_equal(said, "pair.yaml:1: the file is empty");
@@ -276,25 +296,26 @@ static void assert_list(const char *const *list, const char *const *expected)
 static void a_head_is_expanded_with_its_environment_over_the_recipes(void **state)
 {
     (void)state;
-    char              memory[4096];
-    struct arena      arena = ARENA_IN(memory, sizeof memory);
-    struct recipe    *r     = the_recipe();
+    char memory[4096];
+    struct arena arena = ARENA_IN(memory, sizeof memory);
+    struct recipe *r   = the_recipe();
     struct recipe_run run;
     assert_int_equal(recipe_expand(r, RECIPE_HEAD, &vars, &arena, &run).code, ERR_NONE);
     recipe_free(r); /* what was expanded stands alone */
     assert_list(run.argv, (const char *const[]){ "/bin/head", "--at=10.99.0.2:1 of 3 in 0400000000000000",
                                                  "cost$5 2 1 307200 96000 $", NULL });
     /* a secret's value is not looked into again */
-    assert_list(run.env, (const char *const[]){ "HOME=/home/user", "TOKEN=s3cret", "MODE=wild ${head}", NULL });
+    assert_list(run.env,
+                (const char *const[]){ "HOME=/home/user", "TOKEN=s3cret", "MODE=wild ${head}", NULL });
     assert_list(run.witness_argv, (const char *const[]){ "/bin/alive", "10.99.0.1", NULL });
 }
 
 static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **state)
 {
     (void)state;
-    char              memory[4096];
-    struct arena      arena = ARENA_IN(memory, sizeof memory);
-    struct recipe    *r     = the_recipe();
+    char memory[4096];
+    struct arena arena = ARENA_IN(memory, sizeof memory);
+    struct recipe *r   = the_recipe();
     struct recipe_run run;
     assert_int_equal(recipe_expand(r, RECIPE_WORKER, &vars, &arena, &run).code, ERR_NONE);
     assert_list(run.argv, (const char *const[]){ "/bin/worker", "10.99.0.1:1", "2", NULL });
@@ -312,8 +333,8 @@ static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **sta
 static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
 {
     (void)state;
-    static char       memory[65536], long_secret[5000];
-    struct recipe    *r     = the_recipe();
+    static char memory[65536], long_secret[5000];
+    struct recipe *r        = the_recipe();
     struct recipe_run run   = { NULL, NULL, NULL };
     struct recipe_vars many = vars;
     for (size_t size = 0; size < 300; size += 16) {
@@ -333,17 +354,17 @@ static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
 static void read_file(const char *name)
 {
     static char room[RECIPE_BYTES_MAX + 1], memory[65536];
-    char        path[512];
+    char path[512];
     snprintf(path, sizeof path, "recipes/%s", name);
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     size_t len = fread(room, 1, sizeof room, f);
     fclose(f);
 
-    struct recipe    *r         = NULL;
-    struct text       complaint = TEXT_IN(said);
-    struct arena      arena     = ARENA_IN(memory, sizeof memory);
-    struct err        e         = recipe_read((struct str){ room, len }, name, &r, &complaint);
+    struct recipe *r      = NULL;
+    struct text complaint = TEXT_IN(said);
+    struct arena arena    = ARENA_IN(memory, sizeof memory);
+    struct err e          = recipe_read((struct str){ room, len }, name, &r, &complaint);
     struct recipe_run run;
     if (e.code) fail_msg("%s", text_z(&complaint));
     char expected[300];
@@ -358,7 +379,7 @@ static void every_recipe_in_the_folder_reads(void **state)
 {
     (void)state;
     DIR *folder = opendir("recipes");
-    int  count  = 0;
+    int count   = 0;
     assert_non_null(folder);
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (!str_ends(str_from(entry->d_name), STR(".yaml"))) continue;

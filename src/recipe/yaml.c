@@ -138,18 +138,33 @@ static yaml_node_t *item(struct yaml *y, const yaml_node_t *sequence, struct str
     return n;
 }
 
-size_t yaml_line(struct yaml *y, struct str path)
+/* As far as the path leads; null where it ends early. */
+static const yaml_node_t *walk(struct yaml *y, struct str path, size_t *line)
 {
     const yaml_node_t *n = yaml_document_get_root_node(&y->document);
-    size_t line          = n->start_mark.line + 1;
+    *line                = n->start_mark.line + 1;
     while (n && path.len) {
         struct str step = next_step(&path);
         if (n->type == YAML_MAPPING_NODE)
-            n = member(y, n, step, &line);
+            n = member(y, n, step, line);
         else
-            n = n->type == YAML_SEQUENCE_NODE ? item(y, n, step, &line) : NULL;
+            n = n->type == YAML_SEQUENCE_NODE ? item(y, n, step, line) : NULL;
     }
+    return n;
+}
+
+size_t yaml_line(struct yaml *y, struct str path)
+{
+    size_t line;
+    (void)walk(y, path, &line);
     return line;
+}
+
+struct str yaml_scalar(struct yaml *y, struct str path)
+{
+    size_t line;
+    const yaml_node_t *n = walk(y, path, &line);
+    return n ? scalar_of(n) : STR("");
 }
 
 size_t yaml_key_line(struct yaml *y, struct str key, size_t from)
