@@ -177,7 +177,9 @@ void net_close(struct net *n)
     uv_close((uv_handle_t *)&n->prepare, NULL);
     uv_close((uv_handle_t *)&n->idle, NULL);
     uv_close((uv_handle_t *)&n->wheel.timer, NULL);
-    /* What the caller left open on the loop keeps it from closing: his mistake, told here. */
+    /* What the caller left open on the loop keeps it from closing: his mistake, told here.
+     * Twice, because a stop that no run took up ends the first at once. */
+    uv_run(&n->loop, UV_RUN_NOWAIT);
     uv_run(&n->loop, UV_RUN_NOWAIT);
     check(uv_loop_close(&n->loop) == 0);
     caps_finish(&n->caps);
