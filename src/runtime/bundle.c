@@ -42,6 +42,16 @@ static struct err make_one(int root, const char *path, bool folder)
     return made ? OK : ERR(IO, "a mount point of a container can't be made in its root");
 }
 
+/* runc gives what it mounts the mode of the folder below, whatever the mount's options say. The folder is hidden by
+ * every container's mount, so its own mode matters to nobody. */
+static struct err set_mode(const char *root, const char *target, uint32_t mode)
+{
+    scoped_fd int fd    = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    scoped_fd int point = fd < 0 ? -1 : open_in_root(fd, target, O_RDONLY | O_DIRECTORY);
+    if (point < 0 || fchmod(point, mode) < 0) return ERR(IO, "a mount point's mode can't be set");
+    return OK;
+}
+
 struct err bundle_make_point(const char *root, const char *target, bool folder)
 {
     char path[RUNTIME_PATH_TEXT];
@@ -93,20 +103,20 @@ static bool target_is_good(const char *target)
            !is_below(target, "/sys") && !is_below(target, "/dev");
 }
 
-/* A target below an earlier empty mount is made in that by the OCI runtime, any other in the image's root. */
-static struct err make_point(const char *root, const json_t *mounts, const char *target, bool folder)
+/* A target below an earlier mount is made in that by the OCI runtime, any other in the image's root. */
+static bool is_below_any(const json_t *mounts, const char *target)
 {
     size_t  i;
     json_t *m;
     json_array_foreach(mounts, i, m)
-        if (is_below(target, json_string_value(json_object_get(m, "destination")))) return OK;
-    return bundle_make_point(root, target, folder);
+        if (is_below(target, json_string_value(json_object_get(m, "destination")))) return true;
+    return false;
 }
 
 static struct err add_mount(const char *root, json_t *mounts, const char *target, const char *type, const char *source,
                             bool folder, json_t *options)
 {
-    struct err e = make_point(root, mounts, target, folder);
+    struct err e = is_below_any(mounts, target) ? OK : bundle_make_point(root, target, folder);
     json_array_append_new(options, json_string("nosuid"));
     json_array_append_new(options, json_string("nodev"));
     json_t *m = json_pack("{s:s, s:s, s:s, s:o}", "destination", target, "type", type, "source", source, "options",
@@ -125,7 +135,9 @@ static struct err add_tmpfs(const char *root, json_t *mounts, const struct conta
     json_array_append_new(options, json_sprintf("uid=%u", owner));
     json_array_append_new(options, json_sprintf("gid=%u", owner));
     if (!m->exec) json_array_append_new(options, json_string("noexec"));
-    return add_mount(root, mounts, m->target, "tmpfs", "tmpfs", true, options);
+    bool in_root = !is_below_any(mounts, m->target);
+    TRY(add_mount(root, mounts, m->target, "tmpfs", "tmpfs", true, options));
+    return in_root ? set_mode(root, m->target, m->mode & 07777) : OK;
 }
 
 static struct err add_bind(const char *root, json_t *mounts, const char *target, const char *source, bool exec)

@@ -83,7 +83,7 @@ static void check_mesh(struct checking *k)
 {
     char path[RUNTIME_PATH_TEXT];
     bool tun = access("/dev/net/tun", R_OK | W_OK) == 0, kernel = access("/sys/module/wireguard", F_OK) == 0;
-    bool program = program_find("wireguard-go", path), loadable = false;
+    bool program = program_find(k->r->wireguard_go, path), loadable = false;
     if (!kernel && program_find("modprobe", path)) {
         const char *const args[] = { path, "--quiet", "wireguard", NULL };
         loadable                 = child_run_blocking(args, 5000) == 0;
@@ -92,7 +92,7 @@ static void check_mesh(struct checking *k)
     bool any = kernel || loadable || (program && tun);
     tell(k, "wireguard", any, true, "%s",
          kernel || loadable ? "in the kernel"
-         : any              ? "wireguard-go"
+         : any              ? "by wireguard-go"
                             : "load the module (modprobe wireguard), or install wireguard-go");
 }
 

@@ -124,16 +124,6 @@ void container_forget(struct container *c)
     c->calls = (struct container_calls){ 0 };
 }
 
-void nodes_close(struct runtime *r)
-{
-    bool any = false;
-    for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) {
-        any = any || r->nodes[i].state != NODE_NONE;
-        if (r->nodes[i].state != NODE_NONE) container_forget(&r->nodes[i]);
-    }
-    if (!any) cgroup_remove_parent(r->cgroup);
-}
-
 static void on_look(uv_timer_t *timer)
 {
     watch_turn(timer->data);
@@ -251,6 +241,8 @@ static void on_over(struct watch *w, const char *folder)
     struct container_end end;
     process_signal(w->init, SIGKILL); /* lives on only if its keeper was killed */
     read_end(c, folder, &end);
+    if (c->state == NODE_STARTING && end.started && c->calls.on_started) c->calls.on_started(c->ctx);
+    if (w->c != c) return; /* he had enough of it */
     execs_stop(c);
     c->state = NODE_ENDED;
     c->watch = NULL;
@@ -294,11 +286,36 @@ void container_stop(struct container *c, uint32_t grace_ms)
 
 /* ---- its start ---------------------------------------------------------------------------------------------- */
 
+/* A keeper as our child: only to be reaped. */
+struct keeper_child {
+    uv_process_t         process; /* first */
+    struct runtime      *r;
+    struct keeper_child *next, *prev;
+};
+
+static void keeper_let_go(struct keeper_child *k)
+{
+    if (k->next) k->next->prev = k->prev;
+    *(k->prev ? &k->prev->next : &k->r->keepers) = k->next;
+    uv_close((uv_handle_t *)&k->process, (uv_close_cb)free);
+}
+
+void nodes_close(struct runtime *r)
+{
+    bool any = false;
+    for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) {
+        any = any || r->nodes[i].state != NODE_NONE;
+        if (r->nodes[i].state != NODE_NONE) container_forget(&r->nodes[i]);
+    }
+    while (r->keepers) keeper_let_go(r->keepers);
+    if (!any) cgroup_remove_parent(r->cgroup);
+}
+
 static void on_keeper_exit(uv_process_t *process, int64_t status, int signal)
 {
     (void)status;
     (void)signal;
-    uv_close((uv_handle_t *)process, (uv_close_cb)free);
+    keeper_let_go(process->data);
 }
 
 /* The lock is taken here and handed down, so that there is no moment in which the keeper lives without it. */
@@ -317,14 +334,16 @@ static struct err start_keeper(struct runtime *r, struct node_id node, const cha
                                      { .flags = UV_INHERIT_FD, .data.fd = lock } };
     uv_process_options_t options = { .exit_cb = on_keeper_exit, .file = CHILD_SELF, .args = (char **)args,
                                      .env = (char **)env, .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = 4 };
-    uv_process_t *process = runtime_alloc(sizeof *process);
-    int           rc      = uv_spawn(r->loop, process, &options);
-    if (rc) {
-        uv_close((uv_handle_t *)process, (uv_close_cb)free);
-        return ERR(IO, "a container's keeper can't be started");
-    }
-    uv_unref((uv_handle_t *)process); /* it outlives us */
-    return OK;
+    struct keeper_child *k = runtime_alloc(sizeof *k);
+    k->r                   = r;
+    k->process.data        = k;
+    int rc                 = uv_spawn(r->loop, &k->process, &options);
+    k->next                = r->keepers;
+    if (k->next) k->next->prev = k;
+    r->keepers = k;
+    uv_unref((uv_handle_t *)&k->process); /* it outlives us */
+    if (rc) keeper_let_go(k);
+    return rc ? ERR(IO, "a container's keeper can't be started") : OK;
 }
 
 static struct err start(struct container *c, const struct container_spec *s)

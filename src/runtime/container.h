@@ -107,6 +107,16 @@ must_check struct err container_clean(struct runtime *r, struct node_id node, co
  * its end, until it is cleaned. "" if there is nothing. */
 void container_log_end(struct runtime *r, struct node_id node, char out[CONTAINER_LOG_END_BYTES]);
 
+/* For who reads a log along: where he is. Zeroed: at its start. */
+struct container_log_place {
+    uint64_t file;
+    uint64_t offset;
+};
+
+/* The next of it from there, any bytes as they were written; 0: nothing more yet. What was dropped because the log is
+ * full is skipped. */
+size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room, size_t size);
+
 /* ---- programs inside ------------------------------------------------------------------------------ */
 
 struct container_exec;

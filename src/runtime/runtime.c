@@ -30,7 +30,11 @@ void runtime_hold(struct runtime *r)
 void runtime_release(struct runtime *r)
 {
     check(r->holds > 0);
-    if (--r->holds == 0 && r->closing) free(r);
+    if (--r->holds || !r->closing) return;
+    runtime_on_closed call = r->on_closed;
+    void             *ctx  = r->on_closed_ctx;
+    free(r);
+    call(ctx);
 }
 
 /* ---- paths ----------------------------------------------------------------------------------------- */
@@ -187,6 +191,7 @@ static struct err open_all(struct runtime *r, const struct runtime_options *o)
     if (!str_is_label(group)) return ERR(INVALID, "the cgroup's name is not a label");
     TRY(str_copy(group, r->cgroup, sizeof r->cgroup));
     TRY(choose_oci(r, o->oci));
+    TRY(str_copy(str_from(o->wireguard_go ? o->wireguard_go : "wireguard-go"), r->wireguard_go, DIR_TEXT_MAX));
     r->plain_registries = o->plain_registries;
     r->image_bytes_max  = o->image_bytes_max ? o->image_bytes_max : IMAGE_BYTES_DEFAULT;
     r->disk_bytes_spare = o->disk_bytes_spare ? o->disk_bytes_spare : SPARE_BYTES_DEFAULT;
@@ -209,13 +214,20 @@ struct err runtime_open(struct net *n, const struct runtime_options *o, struct r
     return OK;
 }
 
-void runtime_close(struct runtime *r)
+static void on_closing(void *ctx)
 {
-    if (!r || r->closing) return;
-    r->closing = true;
+    runtime_release(ctx); /* the owner's hold */
+}
+
+void runtime_close(struct runtime *r, runtime_on_closed call, void *ctx)
+{
+    check(!r->closing);
+    r->closing       = true;
+    r->on_closed     = call;
+    r->on_closed_ctx = ctx;
     nodes_close(r);
     children_stop(r);
-    runtime_release(r);
+    runtime_soon(r, on_closing, r);
 }
 
 const char *runtime_oci(const struct runtime *r)

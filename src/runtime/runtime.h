@@ -41,6 +41,7 @@ struct runtime_options {
     const char *run_dir;    /* absolute; null: "/run/ionet" */
     const char *cgroup;     /* the parent of all our cgroups, one label; null: "ionet" */
     const char *oci;        /* runc or crun, a name or a path; null: runc if it is there, else crun */
+    const char *wireguard_go; /* for machine_check: a name or a path; null: "wireguard-go" */
     bool        plain_registries;  /* images may come over HTTP, and from certificates nobody knows: they are
                                       named by digest, so nothing but what was asked for is accepted */
     uint64_t    image_bytes_max;   /* of one image, packed and again unpacked; 0: 64 GiB */
@@ -55,9 +56,10 @@ void runtime_child_main(int argc, char **argv);
 
 must_check struct err runtime_open(struct net *n, const struct runtime_options *o, struct runtime **out);
 
-/* Ends what it runs but the containers; no callback comes any more. Freed by the loop, so call it before
- * net_stop. To be called from a callback or before the loop runs. */
-void runtime_close(struct runtime *r);
+/* Ends what it runs but the containers: they live on. No callback comes any more but this one, when all is over
+ * and r is freed; a clean that has begun is finished before. net_stop has to wait for it. */
+typedef void (*runtime_on_closed)(void *ctx);
+void runtime_close(struct runtime *r, runtime_on_closed call, void *ctx);
 
 /* "runc" or "crun", as chosen. */
 const char *runtime_oci(const struct runtime *r);

@@ -22,6 +22,7 @@
 struct child;
 struct image_job;
 struct clean;
+struct keeper_child;
 
 enum container_state { NODE_NONE, NODE_FOUND, NODE_STARTING, NODE_RUNNING, NODE_ENDED, NODE_CLEANING };
 
@@ -45,15 +46,19 @@ struct runtime {
     char        run_dir[RUNTIME_PATH_TEXT];
     char        cgroup[64];
     char        oci[RUNTIME_PATH_TEXT];
+    char        wireguard_go[RUNTIME_PATH_TEXT];
     bool        plain_registries;
     uint64_t    image_bytes_max;
     uint64_t    disk_bytes_spare;
     uint32_t    uid_base;
     size_t      holds;
     bool        closing;
+    runtime_on_closed on_closed;
+    void             *on_closed_ctx;
 
     struct child    *children;
     struct container nodes[RUNTIME_NODES_MAX];
+    struct keeper_child *keepers;
     struct clean    *cleans; /* in order; the first is at work */
 
     struct image_job *image_jobs; /* in order; the first is at work */
