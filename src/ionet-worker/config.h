@@ -1,0 +1,39 @@
+/* config.h: what the worker is told at its start. One table gives the file's keys, the flags of the same
+ * names and what --help prints: "key=value" lines in the file, "--key value" or "--key=value" on the command line, which
+ * goes before. */
+#ifndef IONET_WORKER_CONFIG_H
+#define IONET_WORKER_CONFIG_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define CONFIG_PATH_TEXT 256
+#define CONFIG_FILE "/etc/ionet/worker.conf"
+
+enum config_task { TASK_RUN, TASK_HELP, TASK_VERSION, TASK_CHECK, TASK_STOP_ALL };
+
+struct config {
+    enum config_task task;
+    char             file[CONFIG_PATH_TEXT];
+    char             token[320];
+    char             name[64];
+    char             state_dir[CONFIG_PATH_TEXT];
+    char             run_dir[CONFIG_PATH_TEXT];
+    char             cgroup[64];
+    char             oci[CONFIG_PATH_TEXT];
+    char             mesh_device[16];
+    char             wireguard_go[CONFIG_PATH_TEXT];
+    uint64_t         mesh_port; /* of the first slot, the others follow; 0: any */
+    uint64_t         plain_registries;
+    uint64_t         image_gib_max;
+    uint64_t         disk_gib_spare;
+    uint64_t         uid_base;
+    uint64_t         processes_max;
+    uint64_t         debug;
+};
+
+/* Defaults, then the file, then the flags. On an error `complaint` says what is wrong and where. */
+must_check struct err config_read(struct config *c, int argc, char **argv, struct text *complaint);
+void                  config_help(struct text *out);
+
+#endif

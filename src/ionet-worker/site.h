@@ -1,0 +1,156 @@
+/* site.h: one worker's program: the worker as a value (worker.h), and around it all that touches the machine.
+ *
+ *   main.c     the order of things        config.c   options
+ *   state.c    the state folder           uplink.c   the link to the network
+ *   steps.c    inputs in, actions out     node.c     what there is of a node
+ *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
+ *   tunnel.c   users' connections         check.c    --check
+ *
+ * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an action for
+ * a start that is over does nothing. */
+#ifndef IONET_WORKER_SITE_H
+#define IONET_WORKER_SITE_H
+
+#include "config.h"
+#include "crypto/crypto.h"
+#include "link/link.h"
+#include "net/net.h"
+#include "recipe/recipe.h"
+#include "runtime/container.h"
+#include "runtime/image.h"
+#include "runtime/machine.h"
+#include "runtime/netns.h"
+#include "runtime/runtime.h"
+#include "wg/wg.h"
+#include "worker/worker.h"
+
+#define SITE_PROGRAM "ionet-worker 0.1.0"
+#define SITE_PATH_TEXT 512
+#define SITE_KEEPALIVE_S 15 /* what a home router forgets last */
+#define SITE_USED_MS 2000
+#define SITE_STOP_ALL_MS 60000 /* then what would not go is said, and left */
+
+/* What there is of one start of a node on this machine. It lives until it is cleaned, or left at the program's end, and
+ * until every callback that it waits for has come. */
+struct node {
+    struct site           *site;
+    uint32_t               slot;
+    struct worker_ref      ref;
+    uint32_t               holds;    /* callbacks to come that can't be taken back */
+    bool                   finding;  /* what was left of it is being taken over */
+    bool                   cleaning;
+    bool                   leaving;
+    bool                   is_clean;
+    struct recipe         *recipe;
+    struct net_call       *recipe_call;
+    char                  *recipe_room;
+    size_t                 recipe_len;
+    struct wg_device      *wg;
+    uint8_t                mesh_key[MESH_KEY_BYTES]; /* the public half */
+    struct container      *container;
+    bool                   container_runs;
+    struct container_exec *witness;
+    struct tunnel         *tunnels;
+    uint64_t               cpu_us, cpu_at_ms;
+};
+
+/* Which network this state folder belongs to, and who it is there: STATE/network.json. */
+struct site_network {
+    char             host[128];
+    uint32_t         port;
+    uint8_t          pin[32];
+    struct device_id device;          /* none until enrolled */
+    uint8_t          signing_key[32]; /* the network's, since the first welcome */
+};
+
+struct site {
+    struct config        config;
+    struct net          *net;
+    struct runtime      *runtime;
+    struct worker       *worker;
+    struct worker_saved *saved;
+    struct text          saved_text;
+    char                 boot_id[33];
+    uint8_t              instance[16];
+    struct sign_key      key;
+    struct public_key    public_key;
+    struct site_network  network;
+    struct net_pin       pin;
+    char                 secret[64]; /* of the join token */
+    struct device_specs  specs;
+    bool                 save_failed;
+    int                  lock_fd;
+
+    struct net_socket *link;
+    bool               link_welcome, specs_sent;
+    uint32_t           link_wait_ms;
+
+    struct node      *nodes[WORKER_NODES_MAX]; /* what there is of the worker's slots */
+    struct net_timer *timer;
+    uint64_t          timer_ms, used_at_ms;
+    bool              stopping, stopped, stop_all;
+    struct err        result;
+};
+
+/* ---- state.c ---- */
+
+must_check struct err state_open(struct site *s); /* lock, key, network, what ran; complains in the log */
+must_check struct err state_save_network(struct site *s);
+must_check struct err state_save_worker(struct site *s);
+void                  site_mesh_dir(const struct site *s, char out[SITE_PATH_TEXT]);
+void                  state_recipe_path(const struct site *s, const uint8_t hash[32], char out[SITE_PATH_TEXT]);
+
+/* ---- steps.c ---- */
+
+void               site_step(struct site *s, const struct worker_input *in);
+void               site_tell(struct site *s, enum worker_input_kind kind, struct worker_ref ref, struct err e);
+must_check struct err site_begin(struct site *s); /* what a worker before this one left is found or removed */
+void               site_stop(struct site *s);
+
+/* ---- uplink.c ---- */
+
+void uplink_open(struct site *s);
+void uplink_close(struct site *s);
+void uplink_send(struct site *s, enum link_kind kind, const void *message);
+void uplink_observe(struct site *s);
+
+/* ---- node.c: each answers by an input ---- */
+
+struct node *node_of(struct site *s, struct worker_ref ref); /* made if need be; null: that start is over */
+const struct assignment *node_assignment(const struct node *n);
+void         node_mesh_name(struct node_id node, char out[WG_NAME_TEXT]);
+void         node_hold(struct node *n);
+void         node_release(struct node *n);
+void         node_find_left(struct node *n);
+void         node_make_mesh(struct node *n);
+void         node_set_meets(struct node *n);
+void         node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
+void         node_read_peers(struct node *n);
+void         node_clean(struct node *n);
+void         node_leave(struct node *n); /* the program ends, the node does not */
+void         node_read_used(struct node *n);
+
+/* ---- recipes.c ---- */
+
+void                  recipe_fetch(struct node *n);
+must_check struct err recipe_load(struct node *n); /* from the state folder */
+
+/* ---- start.c ---- */
+
+void node_start(struct node *n);
+void node_start_witness(struct node *n);
+void node_stop_witness(struct node *n);
+extern const struct container_calls node_container_calls; /* of node.c */
+
+/* ---- tunnel.c ---- */
+
+void tunnel_dial(struct node *n);
+void tunnels_cut(struct node *n);
+
+/* ---- main.c, check.c ---- */
+
+void site_runtime_options(const struct config *c, struct runtime_options *out);
+
+must_check struct err check_machine(const struct config *c);
+
+#endif
