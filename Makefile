@@ -39,8 +39,9 @@ all: $(foreach p,$(filter $(LIVE),$(PROGRAMS)),$(OUT)/bin/$(p)) $(foreach m,$(fi
 
 # ---- one module -----------------------------------------------------------------------------------
 define module
-SRC_$(1)  := $$(filter-out src/$(1)/test_% src/$(1)/fuzz_%,$$(wildcard src/$(1)/*.c))
+SRC_$(1)  := $$(filter-out src/$(1)/test_% src/$(1)/fuzz_% src/$(1)/with_%,$$(wildcard src/$(1)/*.c))
 OBJ_$(1)  := $$(SRC_$(1):src/%.c=$(OUT)/%.o)
+WITH_$(1) := $$(patsubst src/%.c,$(OUT)/%.o,$$(wildcard src/$(1)/with_*.c))
 TEST_$(1) := $$(patsubst src/$(1)/%.c,$(OUT)/test/$(1)/%,$$(wildcard src/$(1)/test_*.c))
 VIEW_$(1) := $(OUT)/view/$(1)/.made
 ifeq ($(1),net)
@@ -59,9 +60,11 @@ $(OUT)/lib/$(1).a: $$(OBJ_$(1))
 	@mkdir -p $$(@D) && rm -f $$@
 	@ar rcs $$@ $$^
 
-$(OUT)/test/$(1)/%: $(OUT)/$(1)/%.o $$(call archives,$(1)) $(if $(filter $(1),$(PROGRAMS)),$$(filter-out %/main.o,$$(OBJ_$(1))))
+# A test is linked with the module, its with_*.c (what several tests need), and for a program with all but main.
+PART_$(1) := $$(WITH_$(1)) $(if $(filter $(1),$(PROGRAMS)),$$(filter-out %/main.o,$$(OBJ_$(1))))
+$(OUT)/test/$(1)/%: $(OUT)/$(1)/%.o $$(PART_$(1)) $$(call archives,$(1))
 	@mkdir -p $$(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $$< $$(if $$(filter $(1),$(PROGRAMS)),$$(filter-out %/main.o,$$(OBJ_$(1)))) $$(filter-out %/lib/$$(if $$(filter $(1),$(PROGRAMS)),$(1)).a,$$(call archives,$(1))) $$(call libs,$(1)) -lcmocka -o $$@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $$< $$(PART_$(1)) $(if $(filter $(1),$(PROGRAMS)),$$(filter-out %/lib/$(1).a,$$(call archives,$(1))),$$(call archives,$(1))) $$(call libs,$(1)) -lcmocka -o $$@
 
 .PHONY: test-$(1)
 test-$(1): $$(TEST_$(1))
@@ -82,6 +85,6 @@ $(OUT)/llhttp/%.o: /usr/share/llhttp/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -fPIE -fstack-protector-strong -DLLHTTP_STRICT_MODE=1 -I/usr/share/include/llhttp -c $< -o $@
 
-.PRECIOUS: $(OUT)/%.o
+.SECONDARY:
 clean:
 	rm -rf $(BUILD)/gcc-* $(BUILD)/clang-* $(BUILD)/bin

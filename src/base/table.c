@@ -49,7 +49,17 @@ void *table_add(struct table *t, struct id id)
 
 void table_remove(struct table *t, void *row)
 {
+    table_unlink(t, row);
+    table_drop(t, row);
+}
+
+void table_unlink(struct table *t, void *row)
+{
     map_remove(&t->map, *id_of(t, row));
+}
+
+void table_drop(struct table *t, void *row)
+{
     *id_of(t, row)           = (struct id){ { 0 } };
     t->free[t->free_count++] = table_place(t, row);
     t->live--;

@@ -121,6 +121,7 @@ static void device_link_up(struct step *s)
     for (uint32_t i = 0; i < d->nodes_count; i++) {
         struct node *x = table_find(&n->nodes, d->nodes[i]);
         x->mesh_owed   = true;
+        x->heard       = s->now;
         cluster_owe_maps(s, table_find(&n->clusters, x->cluster.id));
     }
 }

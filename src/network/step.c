@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* After a start every link is gone; only one that stays away for so long says something of its device. */
+#define COME_BACK_MS 10000
+
 static void on_start(struct step *s);
 
 static void (*const handlers[INPUT_KIND_COUNT])(struct step *) = {
@@ -49,6 +52,7 @@ void step_removed(struct step *s, const struct record_type *type, struct table *
     check(s->out->change_count < CHANGES_MAX && s->n->doomed_count < NETWORK_DOOMED_MAX);
     s->out->changes[s->out->change_count++] = (struct change){ type, row, true };
     s->n->doomed[s->n->doomed_count++]      = (struct network_doomed){ table, row };
+    table_unlink(table, row);
 }
 
 struct effect *step_effect(struct step *s, enum effect_kind kind, struct id subject)
@@ -99,7 +103,7 @@ static void on_start(struct step *s)
 
     for (struct device *d = NULL; (d = table_next(&n->devices, d));) {
         if (d->state == DEVICE_CONNECTED || d->state == DEVICE_READY) device_move(d, DEVICE_OFFLINE);
-        d->seen = s->now;
+        d->seen = instant_add(s->now, (struct span){ COME_BACK_MS });
     }
     for (struct node *x = NULL; (x = table_next(&n->nodes, x));) {
         x->alive  = s->now;
@@ -115,7 +119,7 @@ void network_step(struct network *n, struct instant now, const struct input *in,
     check((unsigned)in->kind < INPUT_KIND_COUNT);
     while (n->doomed_count) {
         struct network_doomed *d = &n->doomed[--n->doomed_count];
-        table_remove(d->table, d->row);
+        table_drop(d->table, d->row);
     }
     if (instant_before(n->meta.now, now)) n->meta.now = now;
     n->meta.sequence++;

@@ -118,13 +118,15 @@ static bool link_is_gone(const struct step *s, const struct node *x, struct span
     return !d->session && instant_since(s->now, d->seen).ms >= for_so_long.ms;
 }
 
+/* Only a witness that can be heard can miss the head: with all links gone it is the network that is cut off. */
 static bool head_is_missed(const struct step *s, const struct cluster *c, const struct node *head)
 {
-    if (head->missed.ms) return true;
-    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));)
-        if (node_is_live(x) && x->witness && x->role != NODE_HEAD)
-            return instant_since(s->now, x->heard).ms >= WITNESS_SILENT_MS;
-    return true; /* nobody else could say */
+    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        const struct device *d = table_find(&s->n->devices, x->device.id);
+        if (!node_is_live(x) || !x->witness || x == head || !d->session) continue;
+        return head->missed.ms != 0 || instant_since(s->now, x->heard).ms >= WITNESS_SILENT_MS;
+    }
+    return false;
 }
 
 static bool is_lost(const struct step *s, const struct cluster *c, const struct node *x)
