@@ -24,12 +24,12 @@ link    := base codec crypto record json net mesh cluster
 wg      := base codec crypto sys net
 runtime := base codec record mesh cluster sys json recipe net
 gateway := base codec crypto record sys json net mesh link wg
-api     := base codec crypto record sys json recipe net ledger market fleet mesh cluster network link store
+api     := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store
 
 ionetd        := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
 ionet-gateway := base codec crypto record sys json net mesh cluster link wg gateway
 ionet-worker  := base codec crypto record sys json recipe net mesh cluster worker link wg runtime
-ionet         := base codec crypto record sys json net
+ionet         := base codec crypto record sys json net ledger market fleet mesh cluster
 
 MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
             sys json recipe store net link wg runtime gateway api
