@@ -30,7 +30,7 @@ enum node_phase {
     PHASE_IMAGE,    /* the image is fetched and unpacked */
     PHASE_MESH,     /* its device is made, it waits for peers */
     PHASE_STARTING, /* its container runs */
-    PHASE_RUNNING,  /* the witness saw it, or it is past its start */
+    PHASE_RUNNING,  /* it is past its start: a witness there saw it, or it has run for a while */
     PHASE_ENDED,    /* it ended by itself or could not start: see `why` */
     PHASE_COUNT
 };

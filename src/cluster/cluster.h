@@ -4,8 +4,9 @@
  *   (any before ready) → failed: everything is refunded
  *   ready, healing → ending: the user's word, the end of what was paid, or the loss of its head
  *
- * The phases before ready are the least that all its nodes have reached, so they only go forward. Ready means that the
- * recipe's own check said so: the witness on the head saw every node alive.
+ * The phases before ready are the least that all its nodes have reached, so they only go forward: all were told (images),
+ * all have their image (mesh), all their containers run (starting), the witness on the head speaks (checking). Ready means
+ * that the recipe's own check said so: that witness saw every node alive.
  *
  *   node: placed → serving → closing → closed        serving: since the network saw it pass its first check
  *

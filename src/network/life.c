@@ -74,7 +74,6 @@ void cluster_advance(struct step *s, struct cluster *c)
         { PHASE_IMAGE, CLUSTER_IMAGES, offsetof(struct cluster, images) },
         { PHASE_MESH, CLUSTER_MESH, offsetof(struct cluster, mesh) },
         { PHASE_STARTING, CLUSTER_STARTING, offsetof(struct cluster, starting) },
-        { PHASE_RUNNING, CLUSTER_CHECKING, offsetof(struct cluster, checking) },
     };
     if (!cluster_is_forming(c)) return;
     enum node_phase least = least_phase(s->n, c);

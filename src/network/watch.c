@@ -77,6 +77,11 @@ static void judge(struct step *s, struct cluster *c)
         c->nodes_alive = alive;
         cluster_event(s, c);
     }
+    if (c->state == CLUSTER_STARTING) { /* its witness speaks */
+        c->checking = s->now;
+        cluster_move(c, CLUSTER_CHECKING);
+        cluster_changed(s, c);
+    }
     if (c->state == CLUSTER_CHECKING && alive == c->size) return become_ready(s, c);
     if (c->state != CLUSTER_HEALING) return;
 
