@@ -1,10 +1,11 @@
 /* site.h: one worker's program: the worker as a value (worker.h), and around it all that touches the machine.
  *
- *   main.c     the order of things        config.c   options
+ *   main.c     which task                 config.c   options
+ *   run.c      the order of things        check.c    --check
  *   state.c    the state folder           uplink.c   the link to the network
  *   steps.c    inputs in, actions out     node.c     what there is of a node
  *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
- *   tunnel.c   users' connections         check.c    --check
+ *   tunnel.c   users' connections
  *
  * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an action for
  * a start that is over does nothing. */
@@ -147,7 +148,9 @@ extern const struct container_calls node_container_calls; /* of node.c */
 void tunnel_dial(struct node *n);
 void tunnels_cut(struct node *n);
 
-/* ---- main.c, check.c ---- */
+/* ---- run.c, check.c ---- */
+
+must_check struct err site_run(const struct config *c);
 
 void site_runtime_options(const struct config *c, struct runtime_options *out);
 

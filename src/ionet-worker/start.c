@@ -62,7 +62,7 @@ static size_t mounts_make(const struct recipe *r, struct container_mount *mounts
                                                     .bytes  = t->size_mib * START_MIB,
                                                     .mode   = t->mode,
                                                     .exec   = t->exec,
-                                                    .owned  = strcmp(t->path, r->user.home) == 0 };
+                                                    .owned  = t->owner == RECIPE_OWNER_USER };
     }
     return count;
 }
