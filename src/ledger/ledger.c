@@ -35,7 +35,7 @@ const struct record_type transfer_type = RECORD_TYPE("transfer", "transfers", st
 
 /* An owner's id with its last byte mixed with the kind would meet another owner's; so the kind goes into all
  * bytes by a fixed stride. Owners are keyed hashes: two of these meet as seldom as two of those. */
-static struct id ledger_id(enum ledger_kind kind, struct id owner)
+struct id ledger_id(enum ledger_kind kind, struct id owner)
 {
     struct id id = owner;
     for (size_t i = 0; i < ID_BYTES; i++) id.bytes[i] ^= (uint8_t)((kind + 1) * 0x1d * (i + 1));

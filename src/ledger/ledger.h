@@ -63,6 +63,8 @@ struct ledger {
 size_t ledger_bytes(uint32_t accounts_max);
 void   ledger_init(struct ledger *l, struct arena *a, uint32_t accounts_max);
 
+struct id ledger_id(enum ledger_kind kind, struct id owner);
+
 /* The account of that kind and owner, made when it is not there (balance zero); null when the table is full. */
 struct ledger_account *ledger_account(struct ledger *l, enum ledger_kind kind, struct id owner);
 struct money           ledger_balance(const struct ledger *l, enum ledger_kind kind, struct id owner);

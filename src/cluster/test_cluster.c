@@ -1,0 +1,91 @@
+#include "cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+/* The page of the manual as pairs; every pair that is not here must be refused. */
+static void states_follow_each_other_only_as_the_manual_says(void **state)
+{
+    (void)state;
+    static const char *const cluster_pairs[] = {
+        "reserved images", "images mesh", "mesh starting", "starting checking", "checking ready", "ready healing",
+        "healing ready", "ready ending", "healing ending", "reserved ending", "images ending", "mesh ending",
+        "starting ending", "checking ending", "ending ended", "ending failed",
+    };
+    static const char *const node_pairs[] = { "placed serving", "placed closed", "serving closing", "closing closed" };
+
+    unsigned allowed = 0;
+    for (unsigned a = 0; a < CLUSTER_STATE_COUNT; a++)
+        for (unsigned b = 0; b < CLUSTER_STATE_COUNT; b++) allowed += cluster_may_move(a, b);
+    assert_int_equal(allowed, countof(cluster_pairs));
+    for (size_t i = 0; i < countof(cluster_pairs); i++) {
+        struct str from, to;
+        assert_true(str_split(str_from(cluster_pairs[i]), ' ', &from, &to));
+        unsigned a = 0, b = 0;
+        while (!str_eq(str_from(cluster_state_names[a]), from)) a++;
+        while (!str_eq(str_from(cluster_state_names[b]), to)) b++;
+        assert_true(cluster_may_move(a, b));
+    }
+
+    allowed = 0;
+    for (unsigned a = 0; a < NODE_STATE_COUNT; a++)
+        for (unsigned b = 0; b < NODE_STATE_COUNT; b++) allowed += node_may_move(a, b);
+    assert_int_equal(allowed, countof(node_pairs));
+    for (size_t i = 0; i < countof(node_pairs); i++) {
+        struct str from, to;
+        assert_true(str_split(str_from(node_pairs[i]), ' ', &from, &to));
+        unsigned a = 0, b = 0;
+        while (!str_eq(str_from(node_state_names[a]), from)) a++;
+        while (!str_eq(str_from(node_state_names[b]), to)) b++;
+        assert_true(node_may_move(a, b));
+    }
+}
+
+/* One row a report of a witness: who, what it says in all, what has been seen after it. */
+static void what_two_witnesses_say_is_never_counted_twice(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t  by;
+        uint64_t says, seen;
+    } rows[] = {
+        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 },   { 1, 2000, 2100 },
+        { 2, 5000, 2100 }, { 2, 5500, 2600 }, { 1, 9000, 2600 },  { 1, 9001, 2601 },
+    };
+    struct node x = { .state = NODE_SERVING };
+    for (size_t i = 0; i < countof(rows); i++) {
+        node_witnessed(&x, (struct node_id){ { { rows[i].by } } }, rows[i].says);
+        assert_int_equal(x.seen_ms, rows[i].seen);
+    }
+    node_witnessed(&x, (struct node_id){ { { 1 } } }, UINT64_MAX);
+    assert_int_equal(x.seen_ms, 2601);
+    x.state = NODE_CLOSED;
+    node_witnessed(&x, (struct node_id){ { { 1 } } }, 9500);
+    node_reported(&x, 9500);
+    assert_int_equal(x.seen_ms, 2601);
+    assert_int_equal(x.served_ms, 0);
+}
+
+static void a_lease_ends_with_what_was_paid_or_after_six_hours(void **state)
+{
+    (void)state;
+    struct cluster c = { .ends = { 0 } };
+    assert_int_equal(cluster_lease(&c, (struct instant){ 1000 }).ms, LEASE_MS);
+    c.ends = (struct instant){ 5000 };
+    assert_int_equal(cluster_lease(&c, (struct instant){ 1000 }).ms, 4000);
+    assert_int_equal(cluster_lease(&c, (struct instant){ 6000 }).ms, 0);
+    c.ends = (struct instant){ 2 * (int64_t)LEASE_MS };
+    assert_int_equal(cluster_lease(&c, (struct instant){ 1000 }).ms, LEASE_MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(states_follow_each_other_only_as_the_manual_says),
+        cmocka_unit_test(what_two_witnesses_say_is_never_counted_twice),
+        cmocka_unit_test(a_lease_ends_with_what_was_paid_or_after_six_hours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
