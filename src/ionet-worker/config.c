@@ -35,6 +35,8 @@ static const struct option options[] = {
     NUMBER_OPTION(plain_registries, "0", 0, 1, "1: images may come over plain HTTP (they are checked by digest)"),
     NUMBER_OPTION(image_gib_max, "64", 1, 4096, "GiB of one image at most"),
     NUMBER_OPTION(disk_gib_spare, "2", 0, 4096, "GiB of the disk that images leave free"),
+    NUMBER_OPTION(lend_cpus, "0", 0, 4096, "CPUs to lend at most; 0: all there are"),
+    NUMBER_OPTION(lend_memory_mib, "0", 0, 1 << 30, "MiB of memory to lend at most; 0: all there is"),
     NUMBER_OPTION(uid_base, "0", 0, 4000000000, "first of a million user ids for containers; 0: a free range"),
     NUMBER_OPTION(processes_max, "4096", 16, 1000000, "processes of one node at most"),
     NUMBER_OPTION(debug, "0", 0, 1, "1: log more"),

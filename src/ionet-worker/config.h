@@ -27,6 +27,8 @@ struct config {
     uint64_t         plain_registries;
     uint64_t         image_gib_max;
     uint64_t         disk_gib_spare;
+    uint64_t         lend_cpus;       /* 0: all */
+    uint64_t         lend_memory_mib; /* 0: all */
     uint64_t         uid_base;
     uint64_t         processes_max;
     uint64_t         debug;

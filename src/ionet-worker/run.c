@@ -33,6 +33,14 @@ static void on_patience_over(void *ctx)
     site_stop(s);
 }
 
+/* A supplier may keep a part of the machine for himself. */
+static void lend_at_most(struct device_specs *specs, const struct config *c)
+{
+    uint64_t bytes = c->lend_memory_mib << 20;
+    if (c->lend_cpus && c->lend_cpus < specs->cpus) specs->cpus = (uint32_t)c->lend_cpus;
+    if (bytes && bytes < specs->memory_bytes) specs->memory_bytes = bytes;
+}
+
 static struct err begin(struct site *s)
 {
     struct runtime_options options;
@@ -43,6 +51,7 @@ static struct err begin(struct site *s)
     TRY(net_on_signal(s->net, SIGINT, on_signal, s));
     TRY(runtime_open(s->net, &options, &s->runtime));
     machine_read(s->config.state_dir, &s->specs);
+    lend_at_most(&s->specs, &s->config);
     s->stop_all = s->config.task == TASK_STOP_ALL;
     TRY(site_begin(s));
     if (!s->stop_all) {
