@@ -1,11 +1,11 @@
 """One packet or connection, said or heard: packet.py udp|tcp hear PORT | say ADDRESS[,ADDRESS] PORT.
 
-The listener prints "ready", then the port the word came from, or exits with 1 after two seconds of silence.
+The listener prints "ready", then the port the word came from, or exits with 1 after a second of silence.
 """
 import socket
 import sys
 
-WAIT_S = 2
+WAIT_S = 1
 
 
 def hear(kind, port):

@@ -6,15 +6,15 @@
 #define IONET_API_INT_H
 
 #include "cli_int.h"
-#include "json/json.h"
 #include "net/net.h"
+#include "json/json.h"
 
 #define API_PATH_MAX 512
 #define API_BODY_MAX 4096
 
 struct api_reply {
-    char           *body; /* heap */
-    size_t          len;
+    char *body; /* heap */
+    size_t len;
     struct json_doc doc;
 };
 
@@ -29,27 +29,28 @@ must_check struct err api_call(struct cli *c, const char *method, const char *pa
  * of its own ends the stream with that error. A stream that breaks is opened again until on_event has enough. */
 struct api_stream_calls {
     struct err (*on_event)(void *ctx, struct json_value data, struct str text, bool *enough);
-    void (*on_tick)(void *ctx);      /* every 100 ms; may be null */
+    void (*on_tick)(void *ctx);                  /* every 100 ms; may be null */
     void (*on_lost)(void *ctx, const char *why); /* once a break; may be null */
 };
-must_check struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls, void *ctx);
+must_check struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls,
+                                 void *ctx);
 
 /* Paths, piece by piece; what is not plain in an element is percent-encoded. */
 void api_path_add(struct text *path, const char *fixed, const char *element);
 
 /* For connections that are kept beside others (forward): the target and headers of a request. */
 struct api_request {
-    char              host[128];
-    struct net_pin    pin;
+    char host[128];
+    struct net_pin pin;
     struct net_target target;
-    char              bearer[200];
+    char bearer[200];
     struct net_header headers[3];
-    size_t            header_count;
+    size_t header_count;
 };
 must_check struct err api_request_init(struct cli *c, bool with_body, struct api_request *out);
 
 /* What an answer with that status and body means: OK below 400. */
 must_check struct err api_problem(struct cli *c, unsigned status, struct str body);
-struct err            api_unreachable(struct cli *c, struct err e);
+struct err api_unreachable(struct cli *c, struct err e);
 
 #endif

@@ -5,8 +5,8 @@
 
 struct exit_status {
     enum err_code code;
-    int           status;
-    const char   *doc;
+    int status;
+    const char *doc;
 };
 
 #define EXIT_UNREACHABLE 8
@@ -61,13 +61,16 @@ static size_t noun_length(const char *path)
 
 void cli_help(FILE *to)
 {
-    fprintf(to, "usage: ionet NOUN VERB [OPTIONS]        ionet NOUN --help        ionet NOUN VERB --help\n\n");
+    fprintf(to,
+            "usage: ionet NOUN VERB [OPTIONS]        ionet NOUN --help        ionet NOUN VERB --help\n\n");
     for (size_t i = 0; i < command_count; i++) {
         const char *path = commands[i].path;
-        if (i && strncmp(path, commands[i - 1].path, noun_length(path) + 1)) fputc('\n', to);
+        if (i && path[noun_length(path)] && strncmp(path, commands[i - 1].path, noun_length(path)))
+            fputc('\n', to);
         fprintf(to, "  %-22s %s\n", path, commands[i].doc);
     }
-    fprintf(to, "\nEvery command takes --help, and --json to print what the network answers as it is. Results go to\n"
+    fprintf(to, "\nEvery command takes --help, and --json to print what the network answers as it is. "
+                "Results go to\n"
                 "standard output, progress and errors to standard error.\n\n");
     cli_print_exits(to);
 }
@@ -93,7 +96,8 @@ void cli_help_command(const struct command *k, FILE *to)
         fprintf(to, "  --%s%s%-*s %s\n", o->name, o->value ? " " : "",
                 (int)(24 - strlen(o->name) - (o->value ? 1 : 0)), o->value ? o->value : "", o->doc);
     }
-    fprintf(to, "  --%-24s %s\n  --%-24s %s\n", "json", "print what the network answers as it is", "help", "this text");
+    fprintf(to, "  --%-24s %s\n  --%-24s %s\n", "json", "print what the network answers as it is", "help",
+            "this text");
 }
 
 /* ---- parsing ------------------------------------------------------------------------------------------- */
@@ -115,7 +119,8 @@ static const struct command *find(const char *noun, const char *verb)
 static bool is_noun(const char *word)
 {
     for (size_t i = 0; i < command_count; i++)
-        if (noun_length(commands[i].path) == strlen(word) && !strncmp(commands[i].path, word, strlen(word))) return true;
+        if (noun_length(commands[i].path) == strlen(word) && !strncmp(commands[i].path, word, strlen(word)))
+            return true;
     return false;
 }
 
@@ -127,7 +132,8 @@ static bool is_help(const char *word)
 static const struct option *option_find(const struct command *k, const char *name, size_t len)
 {
     for (size_t i = 0; i < k->option_count; i++)
-        if (strlen(k->options[i].name) == len && !strncmp(k->options[i].name, name, len)) return &k->options[i];
+        if (strlen(k->options[i].name) == len && !strncmp(k->options[i].name, name, len))
+            return &k->options[i];
     return NULL;
 }
 
@@ -135,7 +141,7 @@ static const struct option *option_find(const struct command *k, const char *nam
 static struct err option_take(struct cli *c, int left, char **words, int *used)
 {
     const char *name   = words[0] + 2;
-    size_t      len    = strcspn(name, "=");
+    size_t len         = strcspn(name, "=");
     const char *inside = name[len] ? name + len + 1 : NULL;
     *used              = 1;
     if (!strcmp(name, "json")) {
@@ -143,7 +149,9 @@ static struct err option_take(struct cli *c, int left, char **words, int *used)
         return OK;
     }
     const struct option *o = option_find(c->command, name, len);
-    if (!o) return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` has no option --%.*s", c->command->path, (int)len, name);
+    if (!o)
+        return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` has no option --%.*s", c->command->path, (int)len,
+                        name);
 
     const char **value = &c->values[o - c->command->options];
     if (*value) return cli_fail(c, ERR_INVALID, NULL, "--%s is given twice", o->name);
@@ -152,7 +160,8 @@ static struct err option_take(struct cli *c, int left, char **words, int *used)
         *value = "";
         return OK;
     }
-    if (!inside && left < 2) return cli_fail(c, ERR_INVALID, NULL, "--%s needs a value: %s", o->name, o->value);
+    if (!inside && left < 2)
+        return cli_fail(c, ERR_INVALID, NULL, "--%s needs a value: %s", o->name, o->value);
     if (!inside) *used = 2;
     *value = inside ? inside : words[1];
     return OK;
@@ -173,22 +182,28 @@ static unsigned operands_wanted(const char *text, unsigned *most)
 static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
 {
     unsigned most, least = operands_wanted(c->command->operands, &most);
-    bool     only_operands = false;
+    bool only_operands = false;
     for (int i = 0, used; i < argc; i += used) {
         used = 1;
-        if (!only_operands && !strcmp(argv[i], "--")) only_operands = true;
-        else if (!only_operands && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))) *help = true;
-        else if (!only_operands && !strncmp(argv[i], "--", 2)) TRY(option_take(c, argc - i, argv + i, &used));
+        if (!only_operands && !strcmp(argv[i], "--"))
+            only_operands = true;
+        else if (!only_operands && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")))
+            *help = true;
+        else if (!only_operands && !strncmp(argv[i], "--", 2))
+            TRY(option_take(c, argc - i, argv + i, &used));
         else if (c->operand_count == most)
-            return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"", c->command->path, argv[i]);
-        else c->operands[c->operand_count++] = argv[i];
+            return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"",
+                            c->command->path, argv[i]);
+        else
+            c->operands[c->operand_count++] = argv[i];
     }
     if (*help) {
         cli_help_command(c->command, stdout);
         return OK;
     }
     if (c->operand_count < least)
-        return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path, c->command->operands);
+        return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path,
+                        c->command->operands);
     return OK;
 }
 
@@ -206,7 +221,9 @@ struct err cli_parse(struct cli *c, int argc, char **argv, bool *help)
     }
     if (argc > 1 && (c->command = find(argv[0], argv[1]))) return rest_take(c, argc - 2, argv + 2, help);
     if ((c->command = find(argv[0], NULL))) return rest_take(c, argc - 1, argv + 1, help);
-    if (!is_noun(argv[0])) return cli_fail(c, ERR_INVALID, "`ionet --help` lists the commands", "there is no command \"%s\"", argv[0]);
+    if (!is_noun(argv[0]))
+        return cli_fail(c, ERR_INVALID, "`ionet --help` lists the commands", "there is no command \"%s\"",
+                        argv[0]);
     *help = argc > 1 && is_help(argv[1]);
     cli_help_noun(argv[0], *help ? stdout : stderr);
     if (*help) return OK;

@@ -1,8 +1,8 @@
 #include "config_int.h"
 
-#include "json/json.h"
 #include "record/record.h"
 #include "sys/sys.h"
+#include "json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,19 +18,24 @@ static const struct field config_fields[] = {
     FIELD_ID(struct config, account, SEEN_NOBODY, OPTIONAL, "whose key it is"),
     FIELD_MS(struct config, expires, "expires_ms", SEEN_NOBODY, OPTIONAL, "when the key ends"),
 };
-static const struct record_type config_type = RECORD_TYPE("config", "configs", struct config, config_fields,
-                                                          "what ionet keeps between calls");
+static const struct record_type config_type =
+    RECORD_TYPE("config", "configs", struct config, config_fields, "what ionet keeps between calls");
 
 static struct err folder_path(char out[CONFIG_PATH_MAX])
 {
     const char *own  = getenv("IONET_HOME");
     const char *xdg  = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
-    int         len;
-    if (own && *own) len = snprintf(out, CONFIG_PATH_MAX, "%s", own);
-    else if (xdg && *xdg) len = snprintf(out, CONFIG_PATH_MAX, "%s/ionet", xdg);
-    else if (home && *home) len = snprintf(out, CONFIG_PATH_MAX, "%s/.config/ionet", home);
-    else return ERR(INVALID, "neither IONET_HOME nor HOME is set: there is no place to keep the configuration");
+    int len;
+    if (own && *own)
+        len = snprintf(out, CONFIG_PATH_MAX, "%s", own);
+    else if (xdg && *xdg)
+        len = snprintf(out, CONFIG_PATH_MAX, "%s/ionet", xdg);
+    else if (home && *home)
+        len = snprintf(out, CONFIG_PATH_MAX, "%s/.config/ionet", home);
+    else
+        return ERR(INVALID,
+                   "neither IONET_HOME nor HOME is set: there is no place to keep the configuration");
     return len < CONFIG_PATH_MAX ? OK : ERR(LIMIT, "the path of the configuration is too long");
 }
 
@@ -48,15 +53,16 @@ struct err config_load(struct config *out)
     char path[CONFIG_PATH_MAX];
     TRY(config_path("config.json", path));
 
-    char       room[CONFIG_BYTES_MAX];
-    size_t     len;
+    char room[CONFIG_BYTES_MAX];
+    size_t len;
     struct err e = sys_read_file(path, room, sizeof room, &len);
     if (e.code == ERR_MISSING) return OK;
     TRY(e);
 
     struct json_fault fault;
     e = json_read((struct str){ room, len }, &config_type, JSON_PEER, out, &fault);
-    if (e.code) return ERR(CORRUPT, "config.json can't be read: `ionet logout`, then `ionet login` writes it anew");
+    if (e.code)
+        return ERR(CORRUPT, "config.json can't be read: `ionet logout`, then `ionet login` writes it anew");
     return OK;
 }
 
@@ -92,7 +98,8 @@ struct err config_split(struct str network, char host[128], uint16_t *port)
     return OK;
 }
 
-struct err config_target(const struct config *k, char host[128], struct net_pin *pin, struct net_target *out)
+struct err config_target(const struct config *k, char host[128], struct net_pin *pin,
+                         struct net_target *out)
 {
     *out = (struct net_target){ .host = host, .pin = pin };
     memcpy(pin->sha256, k->pin, sizeof pin->sha256);

@@ -34,7 +34,7 @@ void sheet_add(struct sheet *s, struct str cell)
 
 void sheet_add_i64(struct sheet *s, int64_t n)
 {
-    char        room[24];
+    char room[24];
     struct text t = TEXT_IN(room);
     text_add_i64(&t, n);
     sheet_add(s, text_str(&t));
@@ -42,7 +42,7 @@ void sheet_add_i64(struct sheet *s, int64_t n)
 
 void sheet_add_usdc(struct sheet *s, int64_t micros)
 {
-    char        room[40];
+    char room[40];
     struct text t = TEXT_IN(room);
     human_usdc_write((struct money){ micros }, &t);
     sheet_add(s, text_str(&t));
@@ -50,7 +50,7 @@ void sheet_add_usdc(struct sheet *s, int64_t micros)
 
 void sheet_add_duration(struct sheet *s, int64_t ms)
 {
-    char        room[40];
+    char room[40];
     struct text t = TEXT_IN(room);
     human_duration_write((struct span){ ms }, &t);
     sheet_add(s, text_str(&t));
@@ -58,7 +58,7 @@ void sheet_add_duration(struct sheet *s, int64_t ms)
 
 void sheet_add_instant(struct sheet *s, int64_t ms)
 {
-    char        room[40];
+    char room[40];
     struct text t = TEXT_IN(room);
     human_instant_write((struct instant){ ms }, &t);
     sheet_add(s, text_str(&t));
@@ -80,21 +80,23 @@ static bool is_figure(const char *cell)
 void sheet_print(const struct sheet *s, FILE *to)
 {
     size_t widths[SHEET_COLUMNS_MAX] = { 0 };
-    bool   right[SHEET_COLUMNS_MAX];
+    bool right[SHEET_COLUMNS_MAX];
     for (unsigned k = 0; k < s->columns; k++) right[k] = s->count > s->columns;
 
     for (size_t i = 0; i < s->count; i++) {
         unsigned k = (unsigned)(i % s->columns);
-        size_t   w = width_of(s->cells[i]);
+        size_t w   = width_of(s->cells[i]);
         if (w > widths[k]) widths[k] = w;
         if (i >= s->columns && *s->cells[i] && !is_figure(s->cells[i])) right[k] = false;
     }
     for (size_t i = 0; i < s->count; i++) {
-        unsigned k    = (unsigned)(i % s->columns);
-        bool     last = k + 1 == s->columns;
-        int      pad  = (int)(widths[k] - width_of(s->cells[i]));
-        if (right[k]) fprintf(to, "%*s%s", pad, "", s->cells[i]);
-        else fprintf(to, "%s%*s", s->cells[i], last ? 0 : pad, "");
+        unsigned k = (unsigned)(i % s->columns);
+        bool last  = k + 1 == s->columns;
+        int pad    = (int)(widths[k] - width_of(s->cells[i]));
+        if (right[k])
+            fprintf(to, "%*s%s", pad, "", s->cells[i]);
+        else
+            fprintf(to, "%s%*s", s->cells[i], last ? 0 : pad, "");
         fputs(last ? "\n" : "  ", to);
     }
 }
@@ -109,9 +111,12 @@ void sheet_heading(const struct field *f, struct text *t)
 {
     struct str name = str_from(f->name);
     struct str unit = STR("");
-    if (str_ends(name, STR("_micros_per_hour"))) unit = STR(" USDC/H");
-    else if (str_ends(name, STR("_micros"))) unit = STR(" USDC");
-    name = without(without(without(without(name, STR("_per_hour")), STR("_micros")), STR("_ms")), STR("_bytes"));
+    if (str_ends(name, STR("_micros_per_hour")))
+        unit = STR(" USDC/H");
+    else if (str_ends(name, STR("_micros")))
+        unit = STR(" USDC");
+    name = without(without(without(without(name, STR("_per_hour")), STR("_micros")), STR("_ms")),
+                   STR("_bytes"));
 
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -124,11 +129,16 @@ static void number_write(struct str name, int64_t n, struct text *t)
 {
     if (str_ends(name, STR("_micros")) || str_ends(name, STR("_micros_per_hour")))
         human_usdc_write((struct money){ n }, t);
-    else if (str_ends(name, STR("_ms")) && n >= INSTANT_MS_LEAST) human_instant_write((struct instant){ n }, t);
-    else if (str_ends(name, STR("_ms")) && !n) text_add_char(t, '-');
-    else if (str_ends(name, STR("_ms"))) human_duration_write((struct span){ n }, t);
-    else if (str_ends(name, STR("_bytes"))) human_bytes_write((uint64_t)n, t);
-    else text_add_i64(t, n);
+    else if (str_ends(name, STR("_ms")) && n >= INSTANT_MS_LEAST)
+        human_instant_write((struct instant){ n }, t);
+    else if (str_ends(name, STR("_ms")) && !n)
+        text_add_char(t, '-');
+    else if (str_ends(name, STR("_ms")))
+        human_duration_write((struct span){ n }, t);
+    else if (str_ends(name, STR("_bytes")))
+        human_bytes_write((uint64_t)n, t);
+    else
+        text_add_i64(t, n);
 }
 
 static void words_write(const struct field *f, uint64_t set, struct text *t)
@@ -144,8 +154,10 @@ void sheet_field(const struct field *f, const void *record, struct text *t)
 {
     switch (f->kind) {
     case FIELD_KIND_ID:
-        if (id_is_none(field_id(f, record))) text_add_char(t, '-');
-        else id_write(field_id(f, record), t);
+        if (id_is_none(field_id(f, record)))
+            text_add_char(t, '-');
+        else
+            id_write(field_id(f, record), t);
         return;
     case FIELD_KIND_TEXT:
     case FIELD_KIND_LINES:
@@ -174,7 +186,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
     scoped_sheet struct sheet s;
     sheet_init(&s, column_count(type));
     for (uint32_t i = 0; i < type->field_count; i++) {
-        char        room[SHEET_CELL_MAX];
+        char room[SHEET_CELL_MAX];
         struct text t = TEXT_IN(room);
         if (!(type->fields[i].flags & COLUMN)) continue;
         sheet_heading(&type->fields[i], &t);
@@ -185,7 +197,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
         memset(record, 0, type->size);
         TRY(json_read_value(json_at(items, at), type, JSON_VIEW, record, &fault));
         for (uint32_t i = 0; i < type->field_count; i++) {
-            char        room[SHEET_CELL_MAX];
+            char room[SHEET_CELL_MAX];
             struct text t = TEXT_IN(room);
             if (!(type->fields[i].flags & COLUMN)) continue;
             sheet_field(&type->fields[i], record, &t);
@@ -208,8 +220,8 @@ void sheet_record(const struct record_type *type, const void *record, FILE *to)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        char                heading[64], room[4096];
-        struct text         h = TEXT_IN(heading), t = TEXT_IN(room);
+        char heading[64], room[4096];
+        struct text h = TEXT_IN(heading), t = TEXT_IN(room);
         if (f->kind != FIELD_KIND_ENUM && is_zero(f, record)) continue;
         sheet_heading(f, &h);
         sheet_field(f, record, &t);

@@ -7,8 +7,8 @@
 #define IONET_SHEET_INT_H
 
 #include "base/str.h"
-#include "json/json.h"
 #include "record/record.h"
+#include "json/json.h"
 
 #include <stdio.h>
 
@@ -16,8 +16,8 @@
 #define SHEET_CELL_MAX 256
 
 struct sheet {
-    char   **cells; /* row after row, the headings first */
-    size_t   count, room;
+    char **cells; /* row after row, the headings first */
+    size_t count, room;
     unsigned columns;
 };
 
@@ -32,7 +32,8 @@ void sheet_add_instant(struct sheet *s, int64_t ms);
 void sheet_print(const struct sheet *s, FILE *to); /* columns of figures to the right */
 
 /* The items of a JSON array as a table, each read into `record` (room for one). */
-must_check struct err sheet_items(struct json_value items, const struct record_type *type, void *record, FILE *to);
+must_check struct err sheet_items(struct json_value items, const struct record_type *type, void *record,
+                                  FILE *to);
 /* One record: "name  value" for each field that is not zero. */
 void sheet_record(const struct record_type *type, const void *record, FILE *to);
 

@@ -22,18 +22,18 @@ static const struct phase phases[] = {
 };
 
 struct watch {
-    struct cli      *cli;
+    struct cli *cli;
     enum watch_until until;
-    bool             tty;
-    bool             lost;       /* the stream broke; said once */
-    size_t           said;       /* phases */
-    int64_t          base_ms;    /* when it was reserved, by the network's clock */
-    int64_t          hurt_ms;    /* the last loss that was told of */
-    int64_t          healed_ms;
-    int64_t          last_ms;    /* the network's moment that the line drawn anew counts from */
-    unsigned         ticks;      /* of 100 ms since then */
-    char             state[32];
-    bool             is_over;
+    bool tty;
+    bool lost;       /* the stream broke; said once */
+    size_t said;     /* phases */
+    int64_t base_ms; /* when it was reserved, by the network's clock */
+    int64_t hurt_ms; /* the last loss that was told of */
+    int64_t healed_ms;
+    int64_t last_ms; /* the network's moment that the line drawn anew counts from */
+    unsigned ticks;  /* of 100 ms since then */
+    char state[32];
+    bool is_over;
 };
 
 static double seconds(int64_t ms)
@@ -70,7 +70,7 @@ static void losses_say(struct watch *w, struct json_value cluster)
     if (hurt && hurt != w->hurt_ms) {
         line_say(w, hurt, "healing", "a node was lost; another takes its place");
         w->hurt_ms = w->last_ms = hurt;
-        w->ticks   = 0;
+        w->ticks                = 0;
     }
     if (healed && healed != w->healed_ms && healed >= hurt) {
         char doc[64];
@@ -85,7 +85,8 @@ static struct err failure(struct watch *w, struct json_value cluster)
     struct str why = json_as_str(json_member(cluster, "why"));
     struct str log = json_as_str(json_member(cluster, "log_end"));
     if (log.len) fprintf(stderr, "the end of its log:\n%.*s\n", (int)log.len, log.ptr);
-    return cli_fail(w->cli, ERR_IO, "what was not served was refunded", "the cluster failed: %.*s", (int)why.len, why.ptr);
+    return cli_fail(w->cli, ERR_IO, "what was not served was refunded", "the cluster failed: %.*s",
+                    (int)why.len, why.ptr);
 }
 
 /* The end, as the one who waits for `until` sees it. */
@@ -108,11 +109,12 @@ static struct err conclude(struct watch *w, struct json_value cluster, struct st
 
 static struct err on_event(void *ctx, struct json_value cluster, struct str text, bool *enough)
 {
-    struct watch *w = ctx;
-    struct str    state = json_as_str(json_member(cluster, "state"));
-    w->lost             = false;
+    struct watch *w  = ctx;
+    struct str state = json_as_str(json_member(cluster, "state"));
+    w->lost          = false;
     TRY(str_copy(state, w->state, sizeof w->state));
-    if (w->cli->json && w->until == WATCH_FOREVER) print_json(text);
+    if (w->cli->json && w->until == WATCH_FOREVER)
+        print_json(text);
     else {
         phases_say(w, cluster);
         losses_say(w, cluster);
@@ -144,13 +146,15 @@ static void on_lost(void *ctx, const char *why)
     fprintf(stderr, "the network can't be reached (%s); the cluster goes on, trying again\n", why);
 }
 
-static const struct api_stream_calls watch_calls = { .on_event = on_event, .on_tick = on_tick, .on_lost = on_lost };
+static const struct api_stream_calls watch_calls = { .on_event = on_event,
+                                                     .on_tick  = on_tick,
+                                                     .on_lost  = on_lost };
 
 struct err watch_cluster(struct cli *c, const char *name, enum watch_until until)
 {
-    char         room[API_PATH_MAX];
-    struct text  path = TEXT_IN(room);
-    struct watch w    = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
+    char room[API_PATH_MAX];
+    struct text path = TEXT_IN(room);
+    struct watch w   = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
     api_path_add(&path, "/v1/clusters/", name);
     text_add(&path, STR("/events"));
 
@@ -159,6 +163,7 @@ struct err watch_cluster(struct cli *c, const char *name, enum watch_until until
     if (e.code || w.is_over) return e;
     c->interrupted = true;
     if (until == WATCH_READY)
-        fprintf(stderr, "no longer watching; the cluster goes on: `ionet cluster terminate %s` ends it\n", name);
+        fprintf(stderr, "no longer watching; the cluster goes on: `ionet cluster terminate %s` ends it\n",
+                name);
     return OK;
 }
