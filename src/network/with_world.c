@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_MAX 4096
+#define ROWS_MAX 8192
 #define ASK 100000
 
 struct row {
@@ -16,7 +16,7 @@ struct row {
 };
 
 static const struct network_limits limits = {
-    .accounts_max = 16, .devices_max = 16, .clusters_max = 16, .nodes_max = 64,
+    .accounts_max = 16, .devices_max = 16, .clusters_max = 64, .nodes_max = 512,
     .quotes_max = 64,   .keys_max = 64,    .relays_max = 64,
 };
 
@@ -247,9 +247,14 @@ static struct observed report(const struct world *w, int device)
     return o;
 }
 
-void world_come(struct world *w, int count)
+void world_report(struct world *w, int device)
 {
-    give_token(w, TOKEN_GATEWAY, 99);
+    struct observed o = report(w, device);
+    world_observe(w, device, &o);
+}
+
+void world_gateway_back(struct world *w)
+{
     struct input in = { .kind = INPUT_LINK_UP, .session = ++w->sessions, .link = { .purpose = TOKEN_GATEWAY, .has_token = true } };
     in.link.public_key[0] = 99;
     in.link.token_hash[0] = 99;
@@ -262,7 +267,12 @@ void world_come(struct world *w, int count)
     memcpy(up.gw_up.relay_host, "203.0.113.2", 12);
     up.gw_up.relay_port_base = 30000;
     world_step(w, &up);
+}
 
+void world_come(struct world *w, int count)
+{
+    give_token(w, TOKEN_GATEWAY, 99);
+    world_gateway_back(w);
     for (int i = 0; i < count; i++) {
         w->now.ms++;
         give_token(w, TOKEN_DEVICE, (uint8_t)(1 + i));

@@ -38,6 +38,8 @@ void world_restart(struct world *w);
 struct account_id world_sign_in(struct world *w, uint8_t seed, bool operator);
 struct err        world_link(struct world *w, int device, uint8_t instance, bool with_token);
 void              world_observe(struct world *w, int device, struct observed *o);
+void              world_report(struct world *w, int device); /* it holds its image and runs nothing */
+void              world_gateway_back(struct world *w);      /* after a restart of either side */
 void              world_come(struct world *w, int count); /* gateway and devices: enrolled, linked, ready */
 struct err        world_quote(struct world *w, uint32_t quantity, int64_t duration_ms, struct id *quote, uint64_t *count);
 struct err        world_create(struct world *w, struct id quote, struct id *cluster, uint64_t *count);
