@@ -1,9 +1,8 @@
 /* netns.c: a network namespace a node, made and dialed into by children of ours (inside.c). */
 #include "netns.h"
+#include "container_int.h"
 #include "inside_int.h"
-#include "runtime_int.h"
 
-#include <errno.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +16,7 @@
 
 void netns_path(const struct runtime *r, struct node_id node, char out[RUNTIME_PATH_TEXT])
 {
-    char name[ID_TEXT + 1];
-    node_name(node, name);
-    path_write(out, "%s/netns/%s", r->run_dir, name);
+    node_path(r, node, NODE_FILE_NET, out);
 }
 
 /* The file alone is not enough: the mount on it is the namespace. */
@@ -52,12 +49,16 @@ struct err netns_make(struct runtime *r, struct node_id node, const struct netns
                       netns_on_made call, void *ctx)
 {
     if (count > NETNS_SYSCTLS_MAX) return ERR(LIMIT, "too many settings of a network namespace");
-    char path[RUNTIME_PATH_TEXT];
-    netns_path(r, node, path);
-    const char *args[2 + 2 * NETNS_SYSCTLS_MAX + 1] = { CHILD_NETNS, path };
+    struct container *c;
+    TRY(node_prepare(r, node, &c));
+    char user[RUNTIME_PATH_TEXT], net[RUNTIME_PATH_TEXT], base[16];
+    node_path(r, node, NODE_FILE_USER, user);
+    netns_path(r, node, net);
+    snprintf(base, sizeof base, "%u", r->uid_base + c->slot * NETNS_IDS);
+    const char *args[4 + 2 * NETNS_SYSCTLS_MAX + 1] = { CHILD_NETNS, user, net, base };
     for (size_t i = 0; i < count; i++) {
-        args[2 + 2 * i] = sysctls[i].name;
-        args[3 + 2 * i] = sysctls[i].value;
+        args[4 + 2 * i] = sysctls[i].name;
+        args[5 + 2 * i] = sysctls[i].value;
     }
     struct making *m = runtime_alloc(sizeof *m);
     *m               = (struct making){ r, call, ctx };
@@ -110,7 +111,8 @@ static void on_dialed(void *ctx, const struct child_result *result)
 {
     struct dialing *d  = ctx;
     scoped_fd int   fd = result->ended && result->code == DIAL_OK ? take_socket(d->socket) : -1;
-    if (!d->r->closing) d->call(d->ctx, fd >= 0 ? OK : dial_error(result), sys_take_fd(&fd));
+    struct err      e  = fd >= 0 ? OK : dial_error(result); /* before the descriptor is taken */
+    if (!d->r->closing) d->call(d->ctx, e, sys_take_fd(&fd));
     close(d->socket);
     free(d);
 }
