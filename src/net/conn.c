@@ -163,7 +163,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
 
 static void conn_update_reading(struct conn *c)
 {
-    bool want = !c->got_end && (c->finishing || (!c->paused && c->held.len == 0));
+    /* A finishing connection is read only for the end, once ours has gone out: closing with bytes unread would
+     * make the system throw away what the peer has not read yet. */
+    bool want = !c->got_end && (c->finishing ? c->end_sent : !c->paused && c->held.len == 0);
     if (want == c->reading) return;
     c->reading = want;
     if (!want) uv_read_stop((uv_stream_t *)&c->tcp);
@@ -246,8 +248,8 @@ static void conn_step(struct conn *c)
         conn_feed(c, bytes_str(&held));
         bytes_free(&held);
     }
-    if (!c->closing) conn_update_reading(c);
     if (!c->closing) conn_flush(c);
+    if (!c->closing) conn_update_reading(c);
 }
 
 /* Those touched while this runs wait for the next turn, which then comes at once: a writer that is always ready

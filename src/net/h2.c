@@ -255,17 +255,6 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     return 0;
 }
 
-/* An answer that came before the end of its request makes the rest of that unwanted (RFC 9113, section 8.1). */
-static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user)
-{
-    (void)user;
-    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (s && !s->heard) (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
-    return 0;
-}
-
 static void stream_free(struct h2_stream *s)
 {
     ring_remove(&s->ring);
@@ -323,12 +312,14 @@ static void h2_on_bytes(void *owner, struct str bytes)
 {
     struct h2 *h = owner;
     /* A goodbye for what broke the rules is already queued; without one there is nothing to say. */
-    if (nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.ptr, bytes.len) < 0) {
+    if (nghttp2_session_mem_recv(h->session, (const uint8_t *)bytes.ptr, bytes.len) >= 0) {
+        conn_touch(h->conn);
+    } else if (h->conn->writing) { /* who does not read would not hear it */
+        conn_close(h->conn, "the peer broke the rules of HTTP/2");
+    } else {
         h2_pull(h);
         conn_finish(h->conn, "the peer broke the rules of HTTP/2");
-        return;
     }
-    conn_touch(h->conn);
 }
 
 static void h2_on_turn(void *owner)
@@ -361,8 +352,13 @@ static void h2_on_deadline(void *owner)
         }
         if (s->request && !s->heading && s->request->state == REQUEST_READING && request_body_is_slow(s->request, now))
             stream_refuse(s, 408);
+        /* Answered before the end of its request, and given the time to read that: the rest is unwanted (RFC 9113,
+         * section 8.1). A reset right behind the answer makes some clients lose it. */
+        if (!s->request && s->ended && s->out.len == 0 && !s->heard && now - s->since_ms > H2_TICK_MS)
+            (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     }
     conn_deadline(h->conn, H2_TICK_MS);
+    conn_touch(h->conn);
 }
 
 static void h2_on_close(void *owner, const char *why)
@@ -396,7 +392,6 @@ static nghttp2_session *session_new(struct h2 *h)
     nghttp2_session_callbacks_set_on_header_callback(calls, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(calls, on_frame_recv);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(calls, on_data);
-    nghttp2_session_callbacks_set_on_frame_send_callback(calls, on_frame_send);
     nghttp2_session_callbacks_set_on_stream_close_callback(calls, on_stream_close);
     nghttp2_option_set_max_outbound_ack(option, H2_ACKS_MAX);
     nghttp2_option_set_max_continuations(option, H2_CONTINUATIONS_MAX);

@@ -110,20 +110,27 @@ struct net_raw *net_raw_take(struct net_request *q, const struct net_raw_calls *
     return raw_open(c, all, calls, ctx);
 }
 
+static bool is_stream_socket(int fd)
+{
+    int       type;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx, struct net_raw **out)
 {
-    if (n->stopping) {
+    if (n->stopping || !is_stream_socket(fd)) {
         close(fd);
-        return ERR(IO, "the loop is stopping");
+        return n->stopping ? ERR(IO, "the loop is stopping") : ERR(IO, "the descriptor is no stream socket");
     }
     struct net_raw *r = raw_create(n, calls, ctx);
     struct conn    *c = conn_create(n, NULL, &raw_calls, r);
     raw_attach(r, c, (struct bytes){ 0 });
     if (uv_tcp_open(&c->tcp, fd)) {
         close(fd);
-        r->own = (struct net_raw_calls){ 0 };
-        conn_close(c, "not a socket");
-        return ERR(IO, "the descriptor is no stream socket");
+        net_raw_set(r, NULL, NULL);
+        conn_close(c, "not adopted");
+        return ERR(IO, "the socket can't be taken");
     }
     conn_start(c);
     *out = r;
