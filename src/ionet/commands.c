@@ -12,6 +12,9 @@ static const struct option login_options[] = {
     { "scopes", "LIST", "read,clusters,devices,operator: what the sign-in may do" },
     { "valid", "DURATION", "how long it is good" },
 };
+static const struct option key_options[] = {
+    { "key", "FILE", "the wallet's key file (Solana's id.json form)" },
+};
 static const struct option page_options[] = {
     { "limit", "N", "how many at most, up to 200 (50)" },
     { "cursor", "TEXT", "where the page before ended" },
@@ -57,6 +60,8 @@ const struct command commands[] = {
       "Signs the network's message with the key and keeps the API key it is given for it, in\n"
       "$IONET_HOME or ~/.config/ionet. The wallet's key never leaves the machine.",
       OPTIONS(login_options), command_login },
+    { "key", "", "The wallet's address; makes its key file if there is none.", "Asks nobody.",
+      OPTIONS(key_options), command_key },
     { "logout", "", "End this sign-in, here and at the network.", NULL, NO_OPTIONS, command_logout },
     { "account", "", "The same as `account show`.", NULL, NO_OPTIONS, command_account_show },
     { "account show", "", "The account, its balance and its earnings.", NULL, NO_OPTIONS,

@@ -8,6 +8,7 @@
 #include "cluster/cluster.h"
 
 struct err command_version(struct cli *c);
+struct err command_key(struct cli *c);
 struct err command_login(struct cli *c);
 struct err command_logout(struct cli *c);
 struct err command_account_show(struct cli *c);

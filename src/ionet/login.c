@@ -137,6 +137,29 @@ static struct err key_open(struct cli *c, struct sign_key *key, struct public_ke
     return OK;
 }
 
+static void wallet_write(struct public_key public_half, struct text *t)
+{
+    base58_write(public_half.bytes, sizeof public_half.bytes, t);
+}
+
+struct err command_key(struct cli *c)
+{
+    struct sign_key key;
+    struct public_key public_half;
+    char room[BASE58_KEY_TEXT_MAX + 1];
+    struct text wallet = TEXT_IN(room);
+    struct config *k   = &c->config;
+    if (cli_has(c, "key"))
+        TRY(str_copy(str_from(cli_option(c, "key")), k->key_file, sizeof k->key_file));
+    else if (!*k->key_file)
+        TRY(config_path("id.json", k->key_file));
+    TRY(key_open(c, &key, &public_half));
+    sign_key_wipe(&key);
+    wallet_write(public_half, &wallet);
+    puts(text_z(&wallet));
+    return OK;
+}
+
 struct err command_login(struct cli *c)
 {
     struct sign_key key;
@@ -146,7 +169,7 @@ struct err command_login(struct cli *c)
     scoped_reply struct api_reply r = { 0 };
     TRY(network_choose(c));
     TRY(key_open(c, &key, &public_half));
-    base58_write(public_half.bytes, sizeof public_half.bytes, &wallet);
+    wallet_write(public_half, &wallet);
 
     c->config.api_key[0] = '\0';
     struct err e         = session_ask(c, text_str(&wallet), &key, &r);
