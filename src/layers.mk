@@ -23,7 +23,7 @@ net     := base sys
 link    := base codec crypto record json net mesh cluster
 wg      := base codec crypto sys net
 runtime := base codec record mesh cluster sys json recipe net
-gateway := base codec crypto record sys json net mesh link wg
+gateway := base codec crypto record sys json net mesh cluster link wg
 api     := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store
 
 ionetd        := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store api

@@ -7,10 +7,10 @@
 const char *const mesh_via_names[MESH_VIA_COUNT] = { "site", "direct", "relay" };
 
 static const struct field meet_fields[] = {
-    FIELD_BYTES(struct mesh_meet, key_a, SEEN_OPERATOR, LIVE, "public key of its first interface"),
-    FIELD_BYTES(struct mesh_meet, key_b, SEEN_OPERATOR, LIVE, "public key of its second interface"),
-    FIELD_TEXT(struct mesh_meet, endpoint_a, SEEN_OPERATOR, LIVE, "where the first one listens"),
-    FIELD_TEXT(struct mesh_meet, endpoint_b, SEEN_OPERATOR, LIVE, "where the second one listens"),
+    FIELD_BYTES(struct mesh_meet, key_a, SEEN_OPERATOR, STORED, "public key of its first interface"),
+    FIELD_BYTES(struct mesh_meet, key_b, SEEN_OPERATOR, STORED, "public key of its second interface"),
+    FIELD_TEXT(struct mesh_meet, endpoint_a, SEEN_OPERATOR, STORED, "where the first one listens"),
+    FIELD_TEXT(struct mesh_meet, endpoint_b, SEEN_OPERATOR, STORED, "where the second one listens"),
 };
 const struct record_type mesh_meet_type =
     RECORD_TYPE("mesh_meet", "mesh_meets", struct mesh_meet, meet_fields, "a meeting point of meshes");

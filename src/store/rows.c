@@ -82,6 +82,11 @@ static int bind_id(sqlite3_stmt *s, int at, struct id id)
     return sqlite3_bind_text(s, at, room, ID_TEXT, SQLITE_TRANSIENT);
 }
 
+struct err rows_bind_id(sqlite3_stmt *s, int at, struct id id)
+{
+    return store_err(bind_id(s, at, id));
+}
+
 static int bind_field(sqlite3_stmt *s, int at, const struct field *f, const void *record)
 {
     struct str text;
@@ -195,8 +200,7 @@ static struct err corrupt(const struct record_type *type, const struct field *f,
     return ERR(CORRUPT, "the store holds a record that can't be right");
 }
 
-static struct err read_row(sqlite3_stmt *s, const struct record_type *type, void *record,
-                           struct text *complaint)
+struct err rows_read(sqlite3_stmt *s, const struct record_type *type, void *record, struct text *complaint)
 {
     int at = 0;
     for (uint32_t i = 0; i < type->field_count; i++) {
@@ -216,7 +220,7 @@ static struct err read_list(const struct list_statements *l, const struct record
         void *item;
         struct err e = field_push(l->field, record, &item);
         if (e.code) return corrupt(type, l->field, e, complaint);
-        TRY(read_row(l->select, l->field->item, item, complaint));
+        TRY(rows_read(l->select, l->field->item, item, complaint));
     }
     return store_err(sqlite3_reset(l->select));
 }
@@ -229,7 +233,7 @@ struct err rows_load(const struct type_statements *s, const struct record_type *
     while (sqlite3_step(s->select) == SQLITE_ROW) {
         const struct field *bad = NULL;
         memset(scratch, 0, type->size);
-        TRY(read_row(s->select, type, scratch, complaint));
+        TRY(rows_read(s->select, type, scratch, complaint));
         for (uint32_t i = 0; i < s->list_count; i++) TRY(read_list(&s->lists[i], type, scratch, complaint));
         struct err e = record_check(type, scratch, &bad);
         if (e.code) return corrupt(type, bad, e, complaint);

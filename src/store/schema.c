@@ -152,6 +152,7 @@ struct err schema_open(sqlite3 *db, const struct store_options *o, struct text *
     TRY(execute(db, "BEGIN IMMEDIATE", complaint));
     struct err e = make_or_migrate(db, o, complaint);
     if (!e.code) e = check_tables(db, o, complaint);
+    for (uint32_t i = 0; !e.code && i < o->index_count; i++) e = execute(db, o->indexes[i], complaint);
     if (!e.code) return execute(db, "COMMIT", complaint);
     (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return e;

@@ -34,6 +34,9 @@ struct store_options {
     /* migrations[n] brings version n to n + 1; the version of today's tables is migration_count. */
     const char *const *migrations;
     uint32_t           migration_count;
+    /* CREATE INDEX IF NOT EXISTS …: made when the store is opened; what reader.h asks by. */
+    const char *const *indexes;
+    uint32_t           index_count;
     store_waker        wake; /* from the store's thread: have the loop call store_finish */
     void              *wake_context;
 };

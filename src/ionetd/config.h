@@ -1,0 +1,45 @@
+/* config.h: what ionetd is told: a file of key = value lines, and flags of the same names over it. One table says
+ * which there are; --help prints it. */
+#ifndef IONETD_CONFIG_H
+#define IONETD_CONFIG_H
+
+#include "base/str.h"
+#include "crypto/crypto.h"
+
+#define CONFIG_TEXT 256
+#define CONFIG_IMAGES_MAX 16
+#define CONFIG_FILE_MAX 65536
+
+struct config_image { /* what a recipe's `image:` name means */
+    char name[64];
+    char image[CONFIG_TEXT]; /* repository@sha256:… */
+};
+
+struct config {
+    char                state_dir[CONFIG_TEXT];
+    char                listen[64]; /* numeric address */
+    uint64_t            port;
+    char                host[128]; /* how everybody reaches it */
+    uint64_t            public_port;
+    char                domain[128];
+    char                operator_text[64];
+    bool                has_operator;
+    struct public_key   operator;
+    char                recipes_dir[CONFIG_TEXT];
+    struct config_image images[CONFIG_IMAGES_MAX];
+    uint32_t            image_count;
+    uint64_t            fee_basis_points;
+    char                limits[16];
+    uint64_t            sign_ins_per_address;
+    char                log_level[8];
+    bool                check_only; /* --check: read everything, serve nothing */
+    bool                help;
+    bool                version;
+};
+
+/* Defaults, then the file named by --config, then the flags. `complaint` says which line or flag is at fault. */
+must_check struct err config_read(struct config *c, int argc, char **argv, struct text *complaint);
+void                  config_help(struct text *out);
+const char           *config_image(const struct config *c, const char *name); /* null if there is none */
+
+#endif

@@ -1,0 +1,50 @@
+#include "run.h"
+
+#include "ionetd_int.h"
+#include "sys/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int refuse(const char *event, struct err e, struct text *complaint)
+{
+    log_error(event, LOG_STR("where", text_str(complaint)), LOG_ERR(e));
+    return 1;
+}
+
+static int print_help(void)
+{
+    char        room[4096];
+    struct text help = TEXT_IN(room);
+    config_help(&help);
+    fwrite(room, 1, help.len, stdout);
+    return 0;
+}
+
+static void set_log_level(const char *name)
+{
+    static const char *const names[] = { "debug", "info", "warn", "error" };
+    for (size_t k = 0; k < countof(names); k++)
+        if (strcmp(name, names[k]) == 0) log_level_set((enum log_level)k);
+}
+
+int ionetd_run(int argc, char **argv)
+{
+    static struct ionetd i;
+    char                 room[1024];
+    struct text          complaint = TEXT_IN(room);
+    check_print_by(log_check_failed);
+    struct err e = config_read(&i.config, argc, argv, &complaint);
+    if (e.code) return refuse("config.refused", e, &complaint);
+    if (i.config.help) return print_help();
+    if (i.config.version) return puts("ionetd " IONETD_VERSION) < 0;
+    set_log_level(i.config.log_level);
+
+    e = ionetd_open(&i, &complaint);
+    if (!e.code && i.config.check_only) log_info("checked", LOG_I64("recipes", i.recipe_count));
+    else if (!e.code) e = ionetd_serve(&i);
+    int status = e.code ? refuse("ended", e, &complaint) : 0;
+    ionetd_close(&i);
+    return status;
+}
