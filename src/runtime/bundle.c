@@ -1,6 +1,6 @@
 /* bundle.c: an OCI bundle of a container: config.json, and the few files of /etc that are its own. */
 #include "container_int.h"
-#include "netns.h"
+#include "inside_int.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -214,17 +214,18 @@ static struct err write_linux(struct runtime *r, const struct container_spec *s,
 {
     json_t *seccomp;
     TRY(seccomp_read(&seccomp));
-    char netns[RUNTIME_PATH_TEXT], group[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
-    netns_path(r, s->node, netns);
+    char user[RUNTIME_PATH_TEXT], net[RUNTIME_PATH_TEXT], group[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
+    node_path(r, s->node, NODE_FILE_USER, user);
+    node_path(r, s->node, NODE_FILE_NET, net);
     node_name(s->node, name);
     path_write(group, "/%s/%s", r->cgroup, name);
     json_t *ids = json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID",
-                            (json_int_t)r->uid_base + (json_int_t)slot * SLOT_IDS, "size", SLOT_IDS);
+                            (json_int_t)r->uid_base + (json_int_t)slot * NETNS_IDS, "size", NETNS_IDS);
     *out        = json_pack(
-        "{s:s, s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s}], s:O, s:o, s:o, s:o, s:[s,s,s,s,s,s,s,s,s,s],"
+        "{s:s, s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s},{s:s,s:s}], s:O, s:o, s:o, s:o, s:[s,s,s,s,s,s,s,s,s,s],"
                " s:[s,s,s,s,s]}",
         "cgroupsPath", group, "namespaces", "type", "pid", "type", "ipc", "type", "uts", "type", "mount", "type",
-        "cgroup", "type", "user", "type", "network", "path", netns, "uidMappings", ids, "gidMappings", ids, "resources",
+        "cgroup", "type", "user", "path", user, "type", "network", "path", net, "uidMappings", ids, "gidMappings", ids, "resources",
         resources(s), "seccomp", seccomp, "maskedPaths", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
         "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
         "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
@@ -251,7 +252,7 @@ static struct err check_spec(const struct container_spec *s)
     if (!s->args_count || s->args_count > CONTAINER_ARGS_MAX || s->env_count > CONTAINER_ENV_MAX ||
         s->mounts_count > CONTAINER_MOUNTS_MAX || s->gpus_count > ASSIGN_GPUS_MAX)
         return ERR(LIMIT, "a container has too many arguments, variables, mounts or GPUs");
-    if (!s->uid || s->uid > SLOT_IDS - 3 || !str_is_label(str_from(s->hostname)) || s->cwd[0] != '/')
+    if (!s->uid || s->uid > NETNS_IDS - 3 || !str_is_label(str_from(s->hostname)) || s->cwd[0] != '/')
         return ERR(INVALID, "a container's user, host name or folder is not allowed");
     if (s->memory_bytes < (4u << 20) || s->memory_bytes > INT64_MAX || s->cpus_milli < 10 || !s->processes_max ||
         !s->files_max)
@@ -263,16 +264,15 @@ struct err bundle_write(struct runtime *r, const struct container_spec *s, uint3
 {
     TRY(check_spec(s));
     TRY(write_files(r, s));
-    char incarnation[24], slot_text[16], path[RUNTIME_PATH_TEXT];
+    char incarnation[24], path[RUNTIME_PATH_TEXT];
     snprintf(incarnation, sizeof incarnation, "%llu", (unsigned long long)s->incarnation);
-    snprintf(slot_text, sizeof slot_text, "%u", slot);
 
     json_t *limits;
     TRY(write_linux(r, s, slot, &limits));
     scoped_json json_t *config =
-        json_pack("{s:s, s:s, s:o, s:{s:s, s:b}, s:[], s:{s:s, s:s}, s:o}", "ociVersion", "1.0.2", "hostname",
+        json_pack("{s:s, s:s, s:o, s:{s:s, s:b}, s:[], s:{s:s}, s:o}", "ociVersion", "1.0.2", "hostname",
                   s->hostname, "process", process(s), "root", "path", s->root, "readonly", 1, "mounts", "annotations",
-                  "ionet.incarnation", incarnation, "ionet.slot", slot_text, "linux", limits);
+                  "ionet.incarnation", incarnation, "linux", limits);
     if (!config) return ERR(INVALID, "a container's arguments or variables are not text");
     TRY(write_mounts(r, s, json_object_get(config, "mounts")));
     TRY(gpu_add(r, s, config));
@@ -290,14 +290,9 @@ struct err bundle_read(const struct runtime *r, struct node_id node, struct bund
     char path[RUNTIME_PATH_TEXT];
     node_path(r, node, "config.json", path);
     scoped_json json_t *config = json_load_file(path, 0, NULL);
-    const char *incarnation = NULL, *slot = NULL, *root = NULL;
-    if (json_unpack(config, "{s:{s:s}, s:{s:s, s:s}}", "root", "path", &root, "annotations", "ionet.incarnation",
-                    &incarnation, "ionet.slot", &slot) < 0)
+    const char         *incarnation = NULL, *root = NULL;
+    if (json_unpack(config, "{s:{s:s}, s:{s:s}}", "root", "path", &root, "annotations", "ionet.incarnation", &incarnation) < 0)
         return ERR(MISSING, "a node has no bundle");
-    uint64_t number;
-    TRY(str_to_u64(str_from(slot), &number));
-    if (number >= RUNTIME_NODES_MAX) return ERR(CORRUPT, "a bundle's user ids are not ours");
-    out->slot = (uint32_t)number;
     TRY(str_to_u64(str_from(incarnation), &out->incarnation));
     return str_copy(str_from(root), out->root, sizeof out->root);
 }

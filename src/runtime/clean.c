@@ -2,9 +2,7 @@
  * node is; one at a time. What is there no more is well, so a clean that was cut short is simply done again. */
 #include "container_int.h"
 #include "inside_int.h"
-#include "netns.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +24,6 @@ struct clean {
     struct err           result;
     char                 name[ID_TEXT + 1];
     char                 folder[RUNTIME_PATH_TEXT];
-    char                 netns[RUNTIME_PATH_TEXT];
     char                 oci_dir[RUNTIME_PATH_TEXT];
     char                 oci_state[RUNTIME_PATH_TEXT];
 };
@@ -50,9 +47,17 @@ static bool end_keeper(const char *folder)
     process_signal(init, SIGKILL);
     if (init >= 0 && wait_for_keeper(folder, KEEPER_MS_MAX)) return true;
     if (!keeper_lives(folder)) return true;
-    process_kill_children(keeper);
+    process_kill_below(keeper);
     process_signal(fd, SIGKILL);
     return wait_for_keeper(folder, KEEPER_MS_MAX);
+}
+
+/* Of a namespace; more than one mount if two made it at once. */
+static void let_go_of(const char *folder, const char *file)
+{
+    char path[RUNTIME_PATH_TEXT];
+    path_write(path, "%s/%s", folder, file);
+    while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
 }
 
 static struct err clean_node(const struct clean *k)
@@ -67,8 +72,8 @@ static struct err clean_node(const struct clean *k)
     if (!well) return ERR(IO, "a process of a node can't be ended");
     if (!cgroup_remove(k->r->cgroup, k->name, GROUP_MS_MAX)) return ERR(IO, "a cgroup of a node can't be removed");
     TRY(sys_remove_tree(k->oci_state));
-    while (umount2(k->netns, MNT_DETACH | UMOUNT_NOFOLLOW) == 0) continue;
-    if (unlink(k->netns) < 0 && errno != ENOENT) return ERR(IO, "a node's network namespace can't be removed");
+    let_go_of(k->folder, NODE_FILE_NET);
+    let_go_of(k->folder, NODE_FILE_USER);
     return sys_remove_tree(k->folder);
 }
 
@@ -110,7 +115,6 @@ struct err container_clean(struct runtime *r, struct node_id node, container_on_
     *k              = (struct clean){ .r = r, .node = node, .call = call, .ctx = ctx };
     node_name(node, k->name);
     node_path(r, node, NULL, k->folder);
-    netns_path(r, node, k->netns);
     path_write(k->oci_dir, "%s/oci", r->run_dir);
     path_write(k->oci_state, "%s/oci/%s", r->run_dir, k->name);
 

@@ -4,7 +4,6 @@
 #include "netns.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,20 +46,58 @@ static struct container *node_add(struct runtime *r, struct node_id node)
     for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) {
         struct container *c = &r->nodes[i];
         if (c->state != NODE_NONE) continue;
-        *c = (struct container){ .r = r, .node = node, .state = NODE_FOUND, .slot = SLOT_NONE };
+        *c = (struct container){ .r = r, .node = node, .state = NODE_FOUND };
         return c;
     }
     return NULL;
 }
 
-static uint32_t slot_free(const struct runtime *r)
+static uint32_t slot_free(const struct runtime *r, const struct container *but)
 {
     for (uint32_t slot = 0;; slot++) {
         bool taken = false;
         for (size_t i = 0; i < RUNTIME_NODES_MAX; i++)
-            taken = taken || (r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot);
+            taken = taken || (&r->nodes[i] != but && r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot);
         if (!taken) return slot;
     }
+}
+
+struct err node_prepare(struct runtime *r, struct node_id node, struct container **out)
+{
+    struct container *c = node_find(r, node);
+    if (c && c->state == NODE_CLEANING) return ERR(CONFLICT, "the node is being cleaned");
+    *out = c;
+    if (c) return OK;
+    c = node_add(r, node);
+    if (!c) return ERR(LIMIT, "this machine holds as many nodes as it may");
+    c->slot = slot_free(r, c);
+
+    char        path[RUNTIME_PATH_TEXT], number[16];
+    struct text t = TEXT_IN(number);
+    text_add_u64(&t, c->slot);
+    node_path(r, node, NULL, path);
+    struct err e = mkdir(path, 0711) < 0 ? ERR(IO, "a node's folder can't be made") : OK;
+    node_path(r, node, NODE_FILE_SLOT, path);
+    if (!e.code) e = sys_write_file(path, text_str(&t), 0600);
+    if (e.code) c->state = NODE_NONE; /* a folder that is left is found by the next start */
+    *out = c;
+    return e;
+}
+
+/* A folder without the number was made by a process that was killed right then: nothing used its ids. */
+static struct err load_one(struct runtime *r, struct node_id node)
+{
+    struct container *c = node_add(r, node);
+    if (!c) return ERR(LIMIT, "the folder of nodes holds more than may be held at once");
+    char                path[RUNTIME_PATH_TEXT], number[16];
+    size_t              len;
+    uint64_t            slot = 0;
+    struct bundle_facts facts;
+    node_path(r, node, NODE_FILE_SLOT, path);
+    if (!sys_read_file(path, number, sizeof number, &len).code) TRY(str_to_u64((struct str){ number, len }, &slot));
+    c->slot = (uint32_t)slot;
+    if (!bundle_read(r, node, &facts).code) c->incarnation = facts.incarnation;
+    return OK;
 }
 
 struct err nodes_load(struct runtime *r)
@@ -72,15 +109,7 @@ struct err nodes_load(struct runtime *r)
     struct err e = OK;
     for (const struct dirent *d; !e.code && (d = readdir(folder));) {
         struct node_id node;
-        if (id_read(str_from(d->d_name), &node.id).code) continue;
-        struct container   *c = node_add(r, node);
-        struct bundle_facts facts;
-        if (!c) {
-            e = ERR(LIMIT, "the folder of nodes holds more than may be held at once");
-        } else if (bundle_read(r, node, &facts).code == ERR_NONE) {
-            c->incarnation = facts.incarnation;
-            c->slot        = facts.slot;
-        }
+        if (!id_read(str_from(d->d_name), &node.id).code) e = load_one(r, node);
     }
     closedir(folder);
     return e;
@@ -346,35 +375,21 @@ static struct err start_keeper(struct runtime *r, struct node_id node, const cha
     return rc ? ERR(IO, "a container's keeper can't be started") : OK;
 }
 
-static struct err start(struct container *c, const struct container_spec *s)
-{
-    char folder[RUNTIME_PATH_TEXT];
-    node_path(c->r, c->node, NULL, folder);
-    if (mkdir(folder, 0711) < 0) return ERR(IO, "a node's folder can't be made");
-    TRY(bundle_write(c->r, s, c->slot));
-    return start_keeper(c->r, c->node, folder);
-}
-
 struct err container_start(struct runtime *r, const struct container_spec *s, const struct container_calls *calls,
                            void *ctx, struct container **out)
 {
-    if (node_find(r, s->node)) return ERR(CONFLICT, "the node has a container already");
-    if (!netns_is_there(r, s->node)) return ERR(CONFLICT, "the node has no network namespace yet");
-    uint32_t          slot = slot_free(r);
-    struct container *c    = node_add(r, s->node);
-    if (!c) return ERR(LIMIT, "this machine holds as many nodes as it may");
+    struct container *c = node_find(r, s->node);
+    if (!c || !netns_is_there(r, s->node)) return ERR(CONFLICT, "the node has no network namespace yet");
+    if (c->state != NODE_FOUND || c->incarnation) return ERR(CONFLICT, "the node has a container already");
+    if (!s->incarnation) return ERR(INVALID, "a node's incarnations count from 1");
+    char folder[RUNTIME_PATH_TEXT];
+    node_path(r, s->node, NULL, folder);
+    TRY(bundle_write(r, s, c->slot));
+    TRY(start_keeper(r, s->node, folder));
     c->incarnation = s->incarnation;
-    c->slot        = slot;
-    struct err e   = start(c, s);
-    if (e.code) {
-        char folder[RUNTIME_PATH_TEXT];
-        node_path(r, s->node, NULL, folder);
-        *c = (struct container){ 0 };
-        return sys_remove_tree(folder).code ? ERR(IO, "what was begun of a container can't be removed") : e;
-    }
-    c->state = NODE_STARTING;
-    c->calls = *calls;
-    c->ctx   = ctx;
+    c->state       = NODE_STARTING;
+    c->calls       = *calls;
+    c->ctx         = ctx;
     watch_open(c);
     *out = c;
     return OK;
@@ -384,7 +399,7 @@ struct err container_adopt(struct runtime *r, struct node_id node, uint64_t inca
                            const struct container_calls *calls, void *ctx, struct container **out)
 {
     struct container *c = node_find(r, node);
-    if (!c || c->incarnation != incarnation || c->slot == SLOT_NONE)
+    if (!c || c->incarnation != incarnation || !incarnation)
         return ERR(MISSING, "there is no such container to take over");
     if (c->state != NODE_FOUND) return ERR(CONFLICT, "the container is held already");
     c->state = NODE_STARTING;
@@ -397,21 +412,6 @@ struct err container_adopt(struct runtime *r, struct node_id node, uint64_t inca
 
 /* ---- what is there -------------------------------------------------------------------------------------------- */
 
-static uint32_t list_namespaces(struct runtime *r, struct container_found *out, uint32_t max)
-{
-    char path[RUNTIME_PATH_TEXT];
-    path_write(path, "%s/netns", r->run_dir);
-    DIR     *folder = opendir(path);
-    uint32_t count  = 0;
-    for (const struct dirent *d; folder && count < max && (d = readdir(folder));) {
-        struct node_id node;
-        if (id_read(str_from(d->d_name), &node.id).code || node_find(r, node)) continue;
-        out[count++] = (struct container_found){ .node = node };
-    }
-    if (folder) closedir(folder);
-    return count;
-}
-
 uint32_t container_list(struct runtime *r, struct container_found *out, uint32_t max)
 {
     uint32_t count = 0;
@@ -422,7 +422,7 @@ uint32_t container_list(struct runtime *r, struct container_found *out, uint32_t
         node_path(r, c->node, NULL, folder);
         out[count++] = (struct container_found){ c->node, c->incarnation, keeper_lives(folder) };
     }
-    return count + list_namespaces(r, out + count, max - count);
+    return count;
 }
 
 /* ---- its log ----------------------------------------------------------------------------------------------------- */

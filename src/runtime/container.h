@@ -42,7 +42,7 @@ struct container_mount {
 /* Arrays end after `count`, not with null. Everything is copied, most of it into the bundle on the disk. */
 struct container_spec {
     struct node_id                node;
-    uint64_t                      incarnation;
+    uint64_t                      incarnation; /* from 1 */
     const char                   *root; /* from image_root */
     const char                   *hostname;
     const char                   *hosts; /* lines of /etc/hosts after that of localhost; may be null */
@@ -79,7 +79,8 @@ struct container_calls {
     void (*on_ended)(void *ctx, const struct container_end *end); /* once, last; also when it could not start */
 };
 
-/* ERR_CONFLICT: the node has one, or it is being cleaned. ERR_LIMIT: a limit above. ERR_INVALID: the spec. */
+/* ERR_CONFLICT: the node has one, is being cleaned, or has no namespace. ERR_LIMIT: a limit above. ERR_INVALID: the spec.
+ * Whatever failed, container_clean is what removes the node. */
 must_check struct err container_start(struct runtime *r, const struct container_spec *s,
                                       const struct container_calls *calls, void *ctx, struct container **out);
 

@@ -9,9 +9,6 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#define SLOT_NONE UINT32_MAX
-#define SLOT_IDS 65536
-
 /* Jansson's values, released at the end of a scope. */
 void json_release(json_t **value);
 #define scoped_json __attribute__((cleanup(json_release)))
@@ -21,6 +18,8 @@ void json_release(json_t **value);
 must_check struct err nodes_load(struct runtime *r); /* what is in RUN/nodes */
 void                  nodes_close(struct runtime *r);
 struct container     *node_find(struct runtime *r, struct node_id node); /* null if there is none */
+/* The node's entry, folder and user ids, made if they are not there; for as long as it is not cleaned. */
+must_check struct err node_prepare(struct runtime *r, struct node_id node, struct container **out);
 void container_forget(struct container *c); /* no callback of it any more; its handles close; the entry stays */
 bool nodes_use(struct runtime *r, const char *root); /* whether a container of this root is there */
 
@@ -31,7 +30,6 @@ must_check struct err bundle_write(struct runtime *r, const struct container_spe
 
 struct bundle_facts {
     uint64_t incarnation;
-    uint32_t slot;
     char     root[RUNTIME_PATH_TEXT];
 };
 must_check struct err bundle_read(const struct runtime *r, struct node_id node, struct bundle_facts *out);
@@ -56,7 +54,7 @@ int  process_open_child(pid_t pid, pid_t parent);
 int  process_open(pid_t pid);
 void process_signal(int pidfd, int signal);
 bool process_has_ended(int pidfd);
-void process_kill_children(pid_t parent); /* SIGKILL to each */
+void process_kill_below(pid_t parent); /* SIGKILL to its children, and theirs */
 /* A number in a file of a node's folder; 0 if it is not there. */
 pid_t process_pid_in(const char *folder, const char *file);
 /* Whether the keeper of a node's folder lives. */

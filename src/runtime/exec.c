@@ -99,7 +99,7 @@ struct err container_exec(struct container *c, const char *const *args, size_t a
         .timeout_ms = timeout_ms,
         .extra_fd   = -1,
         .on_output  = on_output,
-        .on_kill    = process_kill_children,
+        .on_kill    = process_kill_below,
         .on_done    = on_exec_done,
         .ctx        = x,
     };

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 __attribute__((noreturn)) static void fail(const char *what)
@@ -46,14 +48,60 @@ static bool enter(const char *path)
     return in;
 }
 
-/* The mount is what keeps it: at a file of its own name, as `ip netns` does. */
-static void make(const char *path)
+/* In new namespaces until its end of the pipe closes; the parent sees by one byte that it is. */
+__attribute__((noreturn)) static void stay_in_new_ones(int ready, int over)
 {
-    int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+    char byte = 0;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) _exit(1);
+    if (write(ready, &byte, 1) == 1 && read(over, &byte, 1) < 0) _exit(1);
+    _exit(0);
+}
+
+static void map_ids(pid_t child, const char *file, const char *base)
+{
+    char path[64], map[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)child, file);
+    int len = snprintf(map, sizeof map, "0 %s %d", base, NETNS_IDS);
+    int fd  = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, map, (size_t)len) != len) fail(file);
+    close(fd);
+}
+
+/* The mount is what keeps it: at a file of its own, as `ip netns` does. */
+static void hold(pid_t child, const char *kind, const char *path)
+{
+    char from[64];
+    int  fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) fail("namespace's file");
     close(fd);
-    if (unshare(CLONE_NEWNET) < 0) fail("new network namespace");
-    if (mount("/proc/self/ns/net", path, NULL, MS_BIND, NULL) < 0) fail("hold network namespace");
+    snprintf(from, sizeof from, "/proc/%d/ns/%s", (int)child, kind);
+    if (mount(from, path, NULL, MS_BIND, NULL) < 0) fail("hold namespace");
+}
+
+/* The network namespace belongs to the user namespace, not to the host's: else nothing that has joined the one could
+ * join the other, which is what runc does for programs that are run inside later. */
+static void make(const char *user_path, const char *net_path, const char *base)
+{
+    int  ready[2], over[2];
+    char byte;
+    if (pipe2(ready, O_CLOEXEC) < 0 || pipe2(over, O_CLOEXEC) < 0) fail("pipe");
+    pid_t child = fork();
+    if (child < 0) fail("fork");
+    if (child == 0) {
+        close(over[1]);
+        stay_in_new_ones(ready[1], over[0]);
+    }
+    close(ready[1]);
+    if (read(ready[0], &byte, 1) != 1) {
+        errno = EPERM;
+        fail("new namespaces");
+    }
+    map_ids(child, "uid_map", base);
+    map_ids(child, "gid_map", base);
+    hold(child, "user", user_path);
+    hold(child, "net", net_path);
+    close(over[1]);
+    waitpid(child, NULL, 0);
 }
 
 static void set(const char *name, const char *value)
@@ -71,10 +119,13 @@ static void set(const char *name, const char *value)
 
 void inside_netns_main(int argc, char **argv)
 {
-    if (argc < 2 || argc % 2) exit(1);
-    if (!enter(argv[1])) make(argv[1]);
+    if (argc < 4 || argc % 2) exit(1);
+    if (!enter(argv[2])) {
+        make(argv[1], argv[2], argv[3]);
+        if (!enter(argv[2])) fail("enter");
+    }
     lo_up();
-    for (int i = 2; i < argc; i += 2) set(argv[i], argv[i + 1]);
+    for (int i = 4; i < argc; i += 2) set(argv[i], argv[i + 1]);
     exit(0);
 }
 

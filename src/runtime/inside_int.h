@@ -14,12 +14,17 @@
 #define KEEPER_FILE_LOG "log"
 #define KEEPER_FILE_LOG_OLDER "log.1"
 #define KEEPER_FILE_OCI_LOG "oci.log"
+#define NODE_FILE_SLOT "slot" /* which ids are its own */
+#define NODE_FILE_USER "user" /* mounts: its namespaces */
+#define NODE_FILE_NET "net"
 
 /* ionet-keeper FOLDER OCI OCI_STATE NAME: runs the container of a bundle; is the parent of its first process; takes its
  * output to a log of bounded size, at a bounded rate; writes down how it ended. */
 __attribute__((noreturn)) void keeper_main(char **argv);
 
-/* ionet-netns PATH [NAME VALUE]…: makes a network namespace held at PATH unless it is there; lo up; settings. */
+/* ionet-netns USER_PATH NET_PATH UID_BASE [NAME VALUE]…: makes a user namespace of NETNS_IDS ids from UID_BASE on, and a
+ * network namespace that belongs to it, each held at its path, unless they are there; lo up; settings. */
+#define NETNS_IDS 65536
 __attribute__((noreturn)) void inside_netns_main(int argc, char **argv);
 
 /* ionet-dial PATH ADDRESS PORT TIMEOUT_MS: connects inside. Exit: 0, or one of these. */

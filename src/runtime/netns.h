@@ -1,6 +1,7 @@
 /* netns.h: a network namespace a node: only its own lo, and the mesh device that is moved into it later. It has
- * no other way out, in or to this machine. It is held by a mount at RUN/netns/NODE, so it outlives the worker;
- * container_clean removes it. The worker itself never enters one. */
+ * no other way out, in or to this machine. It belongs to the node's user namespace, made with it, and both are held by
+ * mounts in RUN/nodes/NODE, so they outlive the worker; container_clean removes them. The worker itself never enters one.
+ * netns_make is the first thing done for a node: it takes the node's place among RUNTIME_NODES_MAX, and its user ids. */
 #ifndef RUNTIME_NETNS_H
 #define RUNTIME_NETNS_H
 
@@ -16,7 +17,8 @@ struct netns_sysctl {
 
 typedef void (*netns_on_made)(void *ctx, struct err e);
 
-/* Made anew, or taken as it is when it is there already (then only the settings are set again). */
+/* Made anew, or taken as it is when it is there already (then only the settings are set again). ERR_LIMIT: this machine
+ * holds as many nodes as it may. ERR_CONFLICT: the node is being cleaned. */
 must_check struct err netns_make(struct runtime *r, struct node_id node, const struct netns_sysctl *sysctls,
                                  size_t count, netns_on_made call, void *ctx);
 

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define TREE_DEPTH_MAX 16
+
 int process_open(pid_t pid)
 {
     return pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1; /* close-on-exec by itself */
@@ -50,27 +52,47 @@ bool process_has_ended(int pidfd)
     return poll(&p, 1, 0) == 1;
 }
 
+static void kill_below(pid_t parent, unsigned depth);
+
+/* Its own children first, while it still is their parent. */
+static void kill_one(pid_t pid, pid_t parent, unsigned depth)
+{
+    scoped_fd int fd = process_open_child(pid, parent);
+    if (fd < 0) return;
+    if (depth < TREE_DEPTH_MAX) kill_below(pid, depth + 1);
+    process_signal(fd, SIGKILL);
+}
+
+static void kill_listed(const char *path, pid_t parent, unsigned depth)
+{
+    char   text[4096];
+    size_t len;
+    if (sys_read_file(path, text, sizeof text - 1, &len).code) return;
+    text[len] = 0;
+    for (char *at = text, *end; *at; at = end) {
+        pid_t pid = (pid_t)strtol(at, &end, 10);
+        if (end == at) return;
+        kill_one(pid, parent, depth);
+    }
+}
+
 /* Each thread has its own list, and programs in Go start children from any. */
-void process_kill_children(pid_t parent)
+static void kill_below(pid_t parent, unsigned depth)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)parent);
     DIR *tasks = opendir(path);
-    if (!tasks) return;
-    for (const struct dirent *task; (task = readdir(tasks));) {
-        char   list[RUNTIME_PATH_TEXT], text[4096];
-        size_t len;
+    for (const struct dirent *task; tasks && (task = readdir(tasks));) {
+        char list[RUNTIME_PATH_TEXT];
         path_write(list, "%s/%s/children", path, task->d_name);
-        if (sys_read_file(list, text, sizeof text - 1, &len).code) continue;
-        text[len] = 0;
-        for (char *at = text, *end; *at; at = end) {
-            pid_t pid = (pid_t)strtol(at, &end, 10);
-            if (end == at) break;
-            scoped_fd int fd = process_open_child(pid, parent);
-            process_signal(fd, SIGKILL);
-        }
+        kill_listed(list, parent, depth);
     }
-    closedir(tasks);
+    if (tasks) closedir(tasks);
+}
+
+void process_kill_below(pid_t parent)
+{
+    kill_below(parent, 0);
 }
 
 pid_t process_pid_in(const char *folder, const char *file)

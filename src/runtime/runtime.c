@@ -184,7 +184,7 @@ static struct err choose_oci(struct runtime *r, const char *wanted)
 static struct err open_all(struct runtime *r, const struct runtime_options *o)
 {
     static const char *const state_folders[] = { "images" };
-    static const char *const run_folders[]   = { "nodes", "netns", "oci" };
+    static const char *const run_folders[]   = { "nodes", "oci" };
     TRY(make_folder(r->state_dir, o->state_dir, state_folders, countof(state_folders)));
     TRY(make_folder(r->run_dir, o->run_dir ? o->run_dir : "/run/ionet", run_folders, countof(run_folders)));
     struct str group = str_from(o->cgroup ? o->cgroup : "ionet");

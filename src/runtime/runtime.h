@@ -15,8 +15,7 @@
  * output and its exit status, so the worker may be killed and started anew, and adopt what still runs.
  *
  *   STATE/images/HEX/            an unpacked image: rootfs/, and image.json, written last
- *   RUN/nodes/NODE/              a node: bundle, log, keeper's lock, what it was started as
- *   RUN/netns/NODE               its network namespace (a mount)
+ *   RUN/nodes/NODE/              a node: its namespaces (mounts), bundle, log, keeper's lock and facts
  *   RUN/oci/                     the state of runc or crun
  *   /sys/fs/cgroup/…/CGROUP/NODE its limits
  *

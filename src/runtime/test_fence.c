@@ -155,8 +155,7 @@ static void a_fork_bomb_ends_at_its_limit(void **state)
     rig_start(rig, &s, &run);
     struct machine_usage usage = { 0 };
     do {
-        bool now = true;
-        rig_until(rig, &now);
+        rig_turn(rig);
         usleep(10000);
         container_log_end(rig->r, node, log);
         assert_false(run.ended);

@@ -71,14 +71,19 @@ static inline void rig_open(struct rig *rig)
     rig_open_runtime(rig);
 }
 
+static inline void rig_turn(struct rig *rig)
+{
+    uv_run(net_uv_loop(rig->net), UV_RUN_NOWAIT);
+    usleep(1000);
+}
+
 /* Runs the loop until it is so; a test that waits too long has failed. */
 static inline void rig_until(struct rig *rig, const bool *so)
 {
     uint64_t start = sys_boot_now_ms();
     while (!*so) {
         if (sys_boot_now_ms() - start > RIG_MS_MAX) fail_msg("it did not happen in time");
-        uv_run(net_uv_loop(rig->net), UV_RUN_NOWAIT);
-        usleep(1000);
+        rig_turn(rig);
     }
 }
 
@@ -133,9 +138,8 @@ static inline void rig_clean(struct rig *rig, struct node_id node)
 /* A failed test leaves its nodes; they end here. */
 static inline void rig_close(struct rig *rig)
 {
-    struct container_found found[RUNTIME_NODES_MAX];
-    uint32_t               count = container_list(rig->r, found, RUNTIME_NODES_MAX);
-    for (uint32_t i = 0; i < count; i++) rig_clean(rig, found[i].node);
+    struct container_found found;
+    while (container_list(rig->r, &found, 1)) rig_clean(rig, found.node);
     rig_close_runtime(rig);
     assert_ok(sys_remove_tree(rig->dir));
 }

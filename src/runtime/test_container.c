@@ -1,0 +1,538 @@
+#include "test_rig_int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* The life of a container: start, end, stop, adoption, programs inside, and that nothing is left. */
+
+#define PARENT_ARG "start-one-and-die"
+
+static int open_rig(void **state)
+{
+    static struct rig rig;
+    rig_open(&rig);
+    *state = &rig;
+    return 0;
+}
+
+static int close_rig(void **state)
+{
+    rig_close(*state);
+    return 0;
+}
+
+static void start_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run)
+{
+    const char           *args[3];
+    struct container_spec s = rig_spec(rig, node, script, args);
+    rig_start(rig, &s, run);
+    rig_until(rig, &run->started);
+}
+
+static void wait_log(struct rig *rig, struct node_id node, const char *part)
+{
+    char     log[CONTAINER_LOG_END_BYTES];
+    uint64_t start = sys_boot_now_ms();
+    for (;;) {
+        rig_turn(rig);
+        container_log_end(rig->r, node, log);
+        if (strstr(log, part)) return;
+        if (sys_boot_now_ms() - start > RIG_MS_MAX) fail_msg("the log has no \"%s\":\n%s", part, log);
+        usleep(5000);
+    }
+}
+
+/* ---- how it ends --------------------------------------------------------------------------------------------- */
+
+static void its_code_and_its_last_words_are_kept(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    char           log[CONTAINER_LOG_END_BYTES];
+    rig_run_script(rig, node, "echo to be; printf 'or \\377 n\\303\\266t\\n' >&2; exit 3", &run, log);
+    assert_true(run.started && run.end.known && run.end.started);
+    assert_int_equal(run.end.code, 3);
+    assert_int_equal(run.end.signal, 0);
+    assert_string_equal(run.end.why, "ended with code 3");
+    assert_string_equal(log, "to be\nor ? n\303\266t\n");
+    rig_clean(rig, node);
+}
+
+static void what_can_not_start_says_why(void **state)
+{
+    struct rig           *rig  = *state;
+    struct node_id        node = rig_node(rig);
+    struct rig_run        run;
+    const char           *args[3];
+    struct container_spec s = rig_spec(rig, node, "true", args);
+    args[0]                 = "/usr/bin/no-such-program";
+    rig_start(rig, &s, &run);
+    rig_until(rig, &run.ended);
+    assert_false(run.started || run.end.started || run.end.known);
+    assert_has(run.end.why, "no-such-program");
+    rig_clean(rig, node);
+}
+
+static void a_program_that_listens_to_term_ends_by_itself(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    start_script(rig, node, "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.05; done", &run);
+    wait_log(rig, node, "ready");
+    container_stop(run.c, 20000);
+    rig_until(rig, &run.ended);
+    assert_int_equal(run.end.code, 5);
+    wait_log(rig, node, "asked");
+    rig_clean(rig, node);
+}
+
+static void a_program_that_does_not_is_killed_after_its_grace(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    start_script(rig, node, "trap '' TERM; echo ready; while :; do sleep 0.05; done", &run);
+    wait_log(rig, node, "ready");
+    uint64_t start = sys_boot_now_ms();
+    container_stop(run.c, 300);
+    rig_until(rig, &run.ended);
+    assert_true(sys_boot_now_ms() - start >= 300);
+    assert_int_equal(run.end.signal, SIGKILL);
+    rig_clean(rig, node);
+}
+
+static void a_stop_before_the_start_is_over_holds(void **state)
+{
+    struct rig           *rig  = *state;
+    struct node_id        node = rig_node(rig);
+    struct rig_run        run;
+    const char           *args[3];
+    struct container_spec s = rig_spec(rig, node, "sleep 1000", args);
+    rig_start(rig, &s, &run);
+    container_stop(run.c, 50);
+    rig_until(rig, &run.ended);
+    assert_int_equal(run.end.signal, SIGKILL);
+    rig_clean(rig, node);
+}
+
+static void its_log_keeps_within_its_room_and_keeps_the_end(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    char           log[CONTAINER_LOG_END_BYTES], path[RUNTIME_PATH_TEXT];
+    uint64_t       start = sys_boot_now_ms();
+    rig_run_script(rig, node, "yes 'all work and no play' | head -c 5500000; echo the end", &run, log);
+    assert_true(str_ends(str_from(log), STR("the end\n")));
+    assert_true(strlen(log) > 1900);
+    assert_true(sys_boot_now_ms() - start > 3500); /* a MiB a second: who writes faster waits */
+    uint64_t                 bytes   = 0;
+    static const char *const files[] = { "log", "log.1" };
+    for (size_t i = 0; i < countof(files); i++) {
+        struct text t = TEXT_IN(path);
+        text_add(&t, str_from(rig->run_dir));
+        text_add(&t, STR("/nodes/"));
+        id_write(node.id, &t);
+        text_add_char(&t, '/');
+        text_add(&t, str_from(files[i]));
+        struct stat st;
+        assert_int_equal(stat(text_z(&t), &st), 0);
+        bytes += (uint64_t)st.st_size;
+    }
+    assert_true(bytes <= CONTAINER_LOG_BYTES && bytes > 1000000);
+    rig_clean(rig, node);
+}
+
+/* ---- when others die ------------------------------------------------------------------------------------------- */
+
+static void start_one_and_die(const char *dir)
+{
+    static struct rig rig;
+    struct rig_run    run;
+    const char       *args[3];
+    rig_name(&rig, dir);
+    rig_open_runtime(&rig);
+    struct node_id        node = rig_node(&rig);
+    struct container_spec s    = rig_spec(&rig, node, "echo I live; sleep 2; echo still; sleep 1000", args);
+    rig_start(&rig, &s, &run);
+    rig_until(&rig, &run.started);
+    kill(getpid(), SIGKILL);
+}
+
+static struct container_found let_a_parent_die(struct rig *rig)
+{
+    rig_close_runtime(rig); /* one process a folder */
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_container", PARENT_ARG, rig->dir, (char *)NULL);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    rig_open_runtime(rig);
+    struct container_found found[4];
+    assert_int_equal(container_list(rig->r, found, countof(found)), 1);
+    return found[0];
+}
+
+static void a_container_outlives_the_worker_and_is_adopted(void **state)
+{
+    struct rig            *rig   = *state;
+    struct container_found found = let_a_parent_die(rig);
+    assert_true(found.running);
+    assert_int_equal(found.incarnation, 7);
+
+    struct rig_run run = { 0 };
+    assert_int_equal(container_adopt(rig->r, found.node, 8, &rig_calls, &run, &run.c).code, ERR_MISSING);
+    assert_ok(container_adopt(rig->r, found.node, 7, &rig_calls, &run, &run.c));
+    assert_int_equal(container_adopt(rig->r, found.node, 7, &rig_calls, &run, &run.c).code, ERR_CONFLICT);
+    rig_until(rig, &run.started);
+    wait_log(rig, found.node, "still"); /* its output goes on */
+    container_stop(run.c, 0);
+    rig_until(rig, &run.ended);
+    assert_true(run.end.known);
+    assert_int_equal(run.end.signal, SIGKILL);
+    rig_clean(rig, found.node);
+}
+
+static void an_end_that_nobody_watched_is_known(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    start_script(rig, node, "sleep 0.3; echo done; exit 7", &run);
+    rig_close_runtime(rig);
+    usleep(800000);
+    rig_open_runtime(rig);
+    struct container_found found[4];
+    assert_int_equal(container_list(rig->r, found, countof(found)), 1);
+    assert_false(found[0].running);
+    struct rig_run again = { 0 };
+    assert_ok(container_adopt(rig->r, node, 7, &rig_calls, &again, &again.c));
+    rig_until(rig, &again.ended);
+    assert_true(again.started && again.end.known);
+    assert_int_equal(again.end.code, 7);
+    wait_log(rig, node, "done");
+    rig_clean(rig, node);
+}
+
+/* A process of ours with this word in its arguments; 0 if there is none. */
+static pid_t find_process(const char *word)
+{
+    DIR  *all   = opendir("/proc");
+    pid_t found = 0;
+    for (const struct dirent *d; !found && (d = readdir(all));) {
+        char   path[300], text[4096];
+        size_t len;
+        snprintf(path, sizeof path, "/proc/%s/cmdline", d->d_name);
+        if (atoi(d->d_name) <= 0 || sys_read_file(path, text, sizeof text - 1, &len).code) continue;
+        if (memmem(text, len, word, strlen(word))) found = atoi(d->d_name);
+    }
+    closedir(all);
+    return found;
+}
+
+static void if_its_keeper_is_killed_the_container_ends(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    char           name[ID_TEXT + 1];
+    struct text    t = TEXT_IN(name);
+    id_write(node.id, &t);
+    start_script(rig, node, "sleep 1234.5", &run);
+    wait_log(rig, node, "");
+    pid_t keeper = find_process(text_z(&t));
+    assert_true(keeper > 1);
+    assert_int_equal(kill(keeper, SIGKILL), 0);
+    rig_until(rig, &run.ended);
+    assert_true(run.end.started && !run.end.known);
+    assert_has(run.end.why, "was killed");
+    for (int i = 0; i < 200 && find_process("1234.5"); i++) usleep(10000);
+    assert_int_equal(find_process("1234.5"), 0);
+    rig_clean(rig, node);
+}
+
+/* ---- programs inside --------------------------------------------------------------------------------------------- */
+
+struct inside {
+    char                   lines[8192];
+    unsigned               count;
+    bool                   two, done;
+    struct err             e;
+    int                    code;
+    char                   said[2100];
+    struct container_exec *x;
+    bool                   stop_at_line;
+};
+
+static void on_line(void *ctx, struct str line)
+{
+    struct inside *in = ctx;
+    size_t         at = strlen(in->lines);
+    if (at + line.len + 2 < sizeof in->lines) sprintf(in->lines + at, "%.*s|", (int)line.len, line.ptr);
+    in->two = ++in->count >= 2;
+    if (in->stop_at_line) container_exec_stop(in->x);
+}
+
+static void on_inside_done(void *ctx, struct err e, int code, struct str said)
+{
+    struct inside *in = ctx;
+    assert_false(in->done);
+    in->done = true;
+    in->e    = e;
+    in->code = code;
+    assert_ok(str_copy(said, in->said, sizeof in->said));
+}
+
+static void exec_script(struct rig_run *run, const char *script, uint32_t timeout_ms, struct inside *in)
+{
+    static const struct container_exec_calls calls = { on_line, on_inside_done };
+    static const char *const                 env[] = { "SHAPE=round" };
+    const char *const                        args[] = { "/bin/sh", "-c", script };
+    *in = (struct inside){ .stop_at_line = in->stop_at_line };
+    assert_ok(container_exec(run->c, args, countof(args), env, countof(env), timeout_ms, &calls, in, &in->x));
+}
+
+static void programs_inside_tell_line_by_line(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    struct inside  in = { 0 }, slow = { 0 };
+    start_script(rig, node, "sleep 1000", &run);
+    exec_script(&run, "echo one; sleep 0.2; printf 'two\\r\\nthree'; echo $COLOUR $SHAPE $(id -u) >&2; pwd >&2; exit 9", 0, &in);
+    exec_script(&run, "while :; do echo tick; sleep 0.05; done", 0, &slow);
+    rig_until(rig, &in.done);
+    assert_ok(in.e);
+    if (in.code != 9) fail_msg("code %d: %s", in.code, in.said);
+    assert_string_equal(in.lines, "one|two|three|");
+    assert_string_equal(in.said, "blue round 1000\n/home/user\n");
+    rig_until(rig, &slow.two); /* lines come before the end */
+    assert_false(slow.done);
+
+    exec_script(&run, "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n", 0, &in);
+    rig_until(rig, &in.done);
+    assert_string_equal(in.lines, "CapEff:\t0000000000000000|NoNewPrivs:\t1|Seccomp:\t2|1024|");
+    rig_clean(rig, node);
+    assert_false(slow.done); /* what was cleaned calls nobody */
+}
+
+static void a_program_inside_is_ended_whole(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    struct inside  in = { 0 };
+    start_script(rig, node, "sleep 1000", &run);
+    exec_script(&run, "sleep 4321.5", 300, &in);
+    rig_until(rig, &in.done);
+    assert_int_equal(in.e.code, ERR_TIMEOUT);
+    for (int i = 0; i < 200 && find_process("4321.5"); i++) usleep(10000);
+    assert_int_equal(find_process("4321.5"), 0);
+
+    in.stop_at_line = true;
+    exec_script(&run, "echo now; exec sleep 4321.7", 0, &in);
+    while (!in.count) rig_turn(rig);
+    for (int i = 0; i < 200 && find_process("4321.7"); i++) {
+        rig_turn(rig);
+        usleep(10000);
+    }
+    assert_int_equal(find_process("4321.7"), 0);
+    assert_false(in.done); /* stopped: no more calls */
+
+    in.stop_at_line           = false;
+    const char *const args[]  = { "/usr/bin/no-such-program" };
+    static const struct container_exec_calls calls = { on_line, on_inside_done };
+    in                        = (struct inside){ 0 };
+    assert_ok(container_exec(run.c, args, 1, NULL, 0, 0, &calls, &in, &in.x));
+    rig_until(rig, &in.done);
+    assert_int_not_equal(in.code, 0);
+    assert_has(in.said, "no-such-program");
+    rig_clean(rig, node);
+}
+
+/* ---- nothing is left ---------------------------------------------------------------------------------------------- */
+
+/* What of ours the system holds: mounts, cgroups and processes, as lines that must be the same before and after. */
+static void survey(const struct rig *rig, char out[65536])
+{
+    char command[2048];
+    snprintf(command, sizeof command,
+             "grep -c . /proc/self/mounts; find /sys/fs/cgroup -path '*" RIG_CGROUP "/*' | sort;"
+             " ls -A '%s/nodes' '%s/oci'; for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null |"
+             " grep -E 'ionet-keeper|runc (init|run|exec)|sleep 77[0-9]' ; done; lsns -t net -n 2>/dev/null | wc -l",
+             rig->run_dir, rig->run_dir);
+    FILE *f = popen(command, "re");
+    assert_non_null(f);
+    size_t len = fread(out, 1, 65535, f);
+    out[len]   = 0;
+    pclose(f);
+}
+
+static void a_clean_leaves_nothing_in_whatever_state(void **state)
+{
+    struct rig *rig = *state;
+    static char before[65536], after[65536];
+    survey(rig, before);
+
+    struct node_id        only_space = rig_node(rig), running = rig_node(rig), starting = rig_node(rig),
+                          ended = rig_node(rig), dead = rig_node(rig);
+    struct rig_run        run, run_starting, run_ended, run_dead;
+    struct inside         in = { 0 };
+    const char           *args[3];
+    char                  log[CONTAINER_LOG_END_BYTES], name[ID_TEXT + 1];
+    start_script(rig, running, "for i in 1 2 3 4 5; do (trap '' TERM; sleep 771) & done; sleep 772", &run);
+    exec_script(&run, "sleep 773", 0, &in);
+    rig_run_script(rig, ended, "exit 1", &run_ended, log);
+    start_script(rig, dead, "sleep 774", &run_dead);
+    struct text t = TEXT_IN(name);
+    id_write(dead.id, &t);
+    kill(find_process(text_z(&t)), SIGKILL);
+    struct container_spec s = rig_spec(rig, starting, "sleep 775", args);
+    rig_start(rig, &s, &run_starting);
+
+    struct node_id    all[] = { only_space, running, starting, ended, dead };
+    struct rig_answer cleaned[countof(all)] = { 0 };
+    for (size_t i = 0; i < countof(all); i++) assert_ok(container_clean(rig->r, all[i], rig_on_err, &cleaned[i]));
+    assert_int_equal(container_clean(rig->r, running, rig_on_err, &cleaned[1]).code, ERR_CONFLICT);
+    for (size_t i = 0; i < countof(all); i++) {
+        rig_until(rig, &cleaned[i].done);
+        assert_ok(cleaned[i].e);
+    }
+    survey(rig, after);
+    assert_string_equal(before, after);
+    assert_false(run.ended || run_starting.started || run_starting.ended || in.done);
+    rig_clean(rig, running); /* again is well */
+}
+
+static void as_many_nodes_as_may_be_and_no_more(void **state)
+{
+    struct rig    *rig = *state;
+    struct node_id nodes[RUNTIME_NODES_MAX];
+    struct rig_run runs[RUNTIME_NODES_MAX];
+    const char    *args[3];
+    for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) {
+        nodes[i]                = rig_node(rig);
+        struct container_spec s = rig_spec(rig, nodes[i], "sleep 1000", args);
+        rig_start(rig, &s, &runs[i]);
+        rig_until(rig, &runs[i].started);
+    }
+    struct node_id    more;
+    struct rig_answer made = { 0 };
+    struct container *c;
+    sys_random(&more, sizeof more);
+    assert_int_equal(netns_make(rig->r, more, NULL, 0, rig_on_err, &made).code, ERR_LIMIT);
+    struct container_spec s = rig_spec(rig, nodes[0], "sleep 1000", args);
+    assert_int_equal(container_start(rig->r, &s, &rig_calls, &runs[0], &c).code, ERR_CONFLICT);
+    for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) rig_clean(rig, nodes[i]);
+    rig_clean(rig, rig_node(rig)); /* there is a place again */
+}
+
+/* ---- into its namespace --------------------------------------------------------------------------------------------- */
+
+static void on_dialed(void *ctx, struct err e, int fd)
+{
+    struct rig_answer *a = ctx;
+    *a                   = (struct rig_answer){ true, e, fd };
+}
+
+static void dial(struct rig *rig, struct node_id node, const char *address, uint16_t port, struct rig_answer *a)
+{
+    *a = (struct rig_answer){ .fd = -1 };
+    assert_ok(netns_dial(rig->r, node, address, port, 2000, on_dialed, a));
+    rig_until(rig, &a->done);
+}
+
+static void what_listens_inside_is_reached_by_dialing(void **state)
+{
+    struct rig       *rig  = *state;
+    struct node_id    node = rig_node(rig), other = rig_node(rig);
+    struct rig_run    run;
+    struct rig_answer a;
+    char              text[64] = "";
+    start_script(rig, node,
+                 "exec python3 -u -c 'import socket; s=socket.create_server((\"127.0.0.1\",8265)); print(\"listens\");"
+                 " c=s.accept()[0]; c.sendall(b\"hello \"+c.recv(100))'", &run);
+    wait_log(rig, node, "listens");
+    dial(rig, node, "127.0.0.1", 8265, &a);
+    assert_ok(a.e);
+    struct pollfd p = { a.fd, POLLIN, 0 };
+    assert_int_equal(write(a.fd, "you", 3), 3);
+    assert_int_equal(poll(&p, 1, 5000), 1);
+    assert_int_equal(read(a.fd, text, sizeof text - 1), 9);
+    assert_string_equal(text, "hello you");
+    close(a.fd);
+
+    dial(rig, node, "127.0.0.1", 9, &a);
+    assert_int_equal(a.e.code, ERR_IO);
+    assert_int_equal(a.fd, -1);
+    dial(rig, other, "127.0.0.1", 8265, &a); /* of another node */
+    assert_int_equal(a.e.code, ERR_IO);
+    dial(rig, node, "192.0.2.1", 80, &a); /* there is no way out */
+    assert_int_equal(a.e.code, ERR_IO);
+    dial(rig, node, "localhost", 8265, &a);
+    assert_int_equal(a.e.code, ERR_INVALID);
+    rig_clean(rig, node);
+    dial(rig, node, "127.0.0.1", 8265, &a);
+    assert_int_equal(a.e.code, ERR_MISSING);
+    rig_clean(rig, other);
+}
+
+static void a_namespace_is_made_once(void **state)
+{
+    struct rig       *rig  = *state;
+    struct node_id    node = rig_node(rig);
+    struct rig_answer made = { 0 };
+    char              path[RUNTIME_PATH_TEXT];
+    struct stat       before, after, ours;
+    netns_path(rig->r, node, path);
+    assert_true(netns_is_there(rig->r, node));
+    assert_int_equal(stat(path, &before), 0);
+    assert_ok(netns_make(rig->r, node, NULL, 0, rig_on_err, &made));
+    rig_until(rig, &made.done);
+    assert_ok(made.e);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_int_equal(stat("/proc/self/ns/net", &ours), 0);
+    assert_int_not_equal(ours.st_ino, after.st_ino);
+
+    const struct netns_sysctl bad = { "ipv4.no_such_setting", "1" };
+    made                          = (struct rig_answer){ 0 };
+    assert_ok(netns_make(rig->r, node, &bad, 1, rig_on_err, &made));
+    rig_until(rig, &made.done);
+    assert_int_equal(made.e.code, ERR_IO);
+    rig_clean(rig, node);
+    assert_false(netns_is_there(rig->r, node));
+}
+
+int main(int argc, char **argv)
+{
+    runtime_child_main(argc, argv);
+    if (argc == 3 && strcmp(argv[1], PARENT_ARG) == 0) start_one_and_die(argv[2]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(its_code_and_its_last_words_are_kept),
+        cmocka_unit_test(what_can_not_start_says_why),
+        cmocka_unit_test(a_program_that_listens_to_term_ends_by_itself),
+        cmocka_unit_test(a_program_that_does_not_is_killed_after_its_grace),
+        cmocka_unit_test(a_stop_before_the_start_is_over_holds),
+        cmocka_unit_test(its_log_keeps_within_its_room_and_keeps_the_end),
+        cmocka_unit_test(a_container_outlives_the_worker_and_is_adopted),
+        cmocka_unit_test(an_end_that_nobody_watched_is_known),
+        cmocka_unit_test(if_its_keeper_is_killed_the_container_ends),
+        cmocka_unit_test(programs_inside_tell_line_by_line),
+        cmocka_unit_test(a_program_inside_is_ended_whole),
+        cmocka_unit_test(a_clean_leaves_nothing_in_whatever_state),
+        cmocka_unit_test(as_many_nodes_as_may_be_and_no_more),
+        cmocka_unit_test(what_listens_inside_is_reached_by_dialing),
+        cmocka_unit_test(a_namespace_is_made_once),
+    };
+    return cmocka_run_group_tests(tests, open_rig, close_rig);
+}
