@@ -8,7 +8,7 @@ ray.init(address="auto")
 count, seconds = int(sys.argv[1]), float(sys.argv[2])
 
 
-@ray.remote(num_cpus=0.5, max_retries=10, scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=1, max_retries=10, scheduling_strategy="SPREAD")
 def square(n):
     time.sleep(seconds)
     return n * n

@@ -182,7 +182,7 @@ struct err command_cluster_show(struct cli *c)
 
 struct err command_cluster_watch(struct cli *c)
 {
-    return watch_cluster(c, c->operands[0], WATCH_FOREVER);
+    return watch_cluster(c, c->operands[0], cli_has(c, "ready") ? WATCH_READY : WATCH_FOREVER);
 }
 
 struct err command_cluster_extend(struct cli *c)

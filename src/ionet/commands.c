@@ -32,6 +32,9 @@ static const struct option create_options[] = {
     { "name", "TEXT", "what to call it" },
     { "wait", NULL, "show its phases until it is ready" },
 };
+static const struct option watch_options[] = {
+    { "ready", NULL, "only until it is ready; fails if it ends before" },
+};
 static const struct option extend_options[] = {
     { "duration", "DURATION", "how much longer: 90m, 1h, 2d, 1w" },
 };
@@ -82,7 +85,7 @@ const struct command commands[] = {
       command_cluster_list },
     { "cluster show", "CLUSTER", "A cluster, its nodes and what they cost so far.",
       "CLUSTER is an id, or a name that no other of yours has.", NO_OPTIONS, command_cluster_show },
-    { "cluster watch", "CLUSTER", "Its phases as they come, until it ends.", NULL, NO_OPTIONS,
+    { "cluster watch", "CLUSTER", "Its phases as they come, until it ends.", NULL, OPTIONS(watch_options),
       command_cluster_watch },
     { "cluster extend", "CLUSTER", "Pay for more time.", NULL, OPTIONS(extend_options),
       command_cluster_extend },
