@@ -83,7 +83,9 @@ static struct err set_facts(struct ionetd *i, const struct recipe *r, struct str
         .cpus_min      = r->cpus_min,
         .memory_min    = (uint64_t)r->memory_min_mib << 20,
         .ready_timeout = { r->ready.timeout_ms },
-        .silent        = { r->loss.link_ms },
+        /* A link is called gone when it was silent for LINK_SILENT_MS: that counts. */
+        .silent        = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },
+        .missed        = { r->loss.witness_ms },
     };
     struct hash h = hash_sha256(text);
     memcpy(f->hash, h.bytes, sizeof f->hash);

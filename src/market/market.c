@@ -13,6 +13,7 @@ static const struct field recipe_fields[] = {
     FIELD_U64(struct recipe_facts, memory_min, 0, INT64_MAX, SEEN_PUBLIC, LIVE, "bytes of memory it must have"),
     FIELD_MS(struct recipe_facts, ready_timeout, "ready_timeout_ms", SEEN_PUBLIC, LIVE, "given up if not ready then"),
     FIELD_MS(struct recipe_facts, silent, "silent_ms", SEEN_PUBLIC, LIVE, "before a silent node is called lost"),
+    FIELD_MS(struct recipe_facts, missed, "missed_ms", SEEN_PUBLIC, LIVE, "before one that is only missed is"),
 };
 const struct record_type recipe_facts_type = RECORD_TYPE("recipe", "recipes", struct recipe_facts, recipe_fields,
                                                          "a kind of cluster");

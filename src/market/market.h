@@ -30,7 +30,8 @@ struct recipe_facts {
     uint32_t    cpus_min; /* of a device */
     uint64_t    memory_min;
     struct span ready_timeout; /* from reservation to ready */
-    struct span silent;        /* a node whose link is gone is asked after so long, if the witness misses it too */
+    struct span silent;        /* a node that the witness misses is lost when its link has been gone for so long */
+    struct span missed;        /* and with its link up when the witness has missed it for so long */
 };
 extern const struct record_type recipe_facts_type;
 

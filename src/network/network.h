@@ -28,7 +28,7 @@
 #define NETWORK_IMAGES_MAX 8
 #define NETWORK_DOOMED_MAX 1024
 #define NETWORK_TICK_MS 200 /* give INPUT_TICK at least so often */
-#define SILENT_MS_MAX 15000 /* a node that the witness misses for so long is lost, link or no link */
+#define SILENT_MS_MAX 15000 /* patience with nodes of a recipe that is no longer offered */
 
 /* ---- records of its own ------------------------------------------------------------------------------ */
 

@@ -1,7 +1,7 @@
 /* watch.c: what the witnesses say, and what time brings: readiness, losses, replacements, ends.
  *
  * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for
- * SILENT_MS_MAX; or when its container ended. A link that is gone while the witness sees the node alive is no loss: a
+ * as long as its recipe says; or when its container ended. A link that is gone while the witness sees the node alive is no loss: a
  * network outage stops no work. */
 #include "network_int.h"
 
@@ -111,10 +111,11 @@ void on_witnessed(struct step *s)
 
 /* ---- losses ------------------------------------------------------------------------------------------- */
 
-static struct span silence(const struct network *n, const struct cluster *c)
+/* How patient the recipe is; one that is no longer offered is very. */
+static struct recipe_facts patience(const struct network *n, const struct cluster *c)
 {
     const struct recipe_facts *r = network_recipe(n, str_from(c->recipe));
-    return r ? r->silent : (struct span){ SILENT_MS_MAX };
+    return r ? *r : (struct recipe_facts){ .silent = { SILENT_MS_MAX }, .missed = { SILENT_MS_MAX } };
 }
 
 static bool link_is_gone(const struct step *s, const struct node *x, struct span for_so_long)
@@ -138,11 +139,11 @@ static bool is_lost(const struct step *s, const struct cluster *c, const struct 
 {
     if (!node_is_live(x)) return false;
     if (x->phase == PHASE_ENDED) return true;
-    struct span quiet = silence(s->n, c);
-    if (x->role == NODE_HEAD) return link_is_gone(s, x, quiet) && head_is_missed(s, c, x);
-    if (x->state == NODE_PLACED) return link_is_gone(s, x, quiet);
+    struct recipe_facts r = patience(s->n, c);
+    if (x->role == NODE_HEAD) return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
+    if (x->state == NODE_PLACED) return link_is_gone(s, x, r.silent);
     if (x->missed.ms == 0) return false;
-    return link_is_gone(s, x, quiet) || instant_since(s->now, x->missed).ms >= SILENT_MS_MAX;
+    return link_is_gone(s, x, r.silent) || instant_since(s->now, x->missed).ms >= r.missed.ms;
 }
 
 /* A witness that is gone has a successor: any worker will do. */

@@ -26,7 +26,7 @@ static struct network_config config(void)
     c.private_ids[0] = 1;
     c.secrets[0]     = 2;
     c.recipes[0]     = (struct recipe_facts){ .name = "ray", .image = WORLD_IMAGE, .unit = UNIT_MACHINE, .nodes_max = 100,
-                                              .cpus_min = 1, .memory_min = 1, .ready_timeout = { 60000 }, .silent = { 500 } };
+                                              .cpus_min = 1, .memory_min = 1, .ready_timeout = { 60000 }, .silent = { 500 }, .missed = { 4000 } };
     return c;
 }
 
