@@ -424,30 +424,3 @@ uint32_t container_list(struct runtime *r, struct container_found *out, uint32_t
     }
     return count;
 }
-
-/* ---- its log ----------------------------------------------------------------------------------------------------- */
-
-/* The last bytes of a file before what is already at the end of `room`; gives where they start. */
-static size_t read_end_before(const char *path, char *room, size_t end)
-{
-    scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat   st;
-    if (fd < 0 || fstat(fd, &st) < 0) return end;
-    size_t  take = (size_t)st.st_size < end ? (size_t)st.st_size : end;
-    ssize_t got  = pread(fd, room + end - take, take, st.st_size - (off_t)take);
-    return got == (ssize_t)take ? end - take : end;
-}
-
-void container_log_end(struct runtime *r, struct node_id node, char out[CONTAINER_LOG_END_BYTES])
-{
-    char   path[RUNTIME_PATH_TEXT], room[CONTAINER_LOG_END_BYTES - 1];
-    size_t start = sizeof room;
-    node_path(r, node, KEEPER_FILE_LOG, path);
-    start = read_end_before(path, room, start);
-    node_path(r, node, KEEPER_FILE_LOG_OLDER, path);
-    if (start > 0) start = read_end_before(path, room, start);
-
-    struct str all = { room + start, sizeof room - start }, first, rest;
-    if (start == 0 && str_split(all, '\n', &first, &rest) && rest.len) all = rest; /* half a line, mostly */
-    out[text_from_stranger(all.ptr, all.len, out)] = 0;
-}

@@ -68,7 +68,7 @@ static struct err finish(const struct image_job *j)
     path_write(path, "%s/new", part);
     TRY(sys_remove_tree(path));
     TRY(sys_make_dirs(path, 0711));
-    path_write(path, "%s/bundle/rootfs", part);
+    path_write(path, "%s/root", part);
     path_write(to, "%s/new/rootfs", part);
     if (chmod(path, 0755) < 0 || rename(path, to) < 0) return ERR(CORRUPT, "the image has no root");
 
@@ -205,10 +205,11 @@ static void on_room_made(void *ctx)
         job_over(j, j->result);
         return;
     }
-    char layout[RUNTIME_PATH_TEXT], bundle[RUNTIME_PATH_TEXT];
+    char layout[RUNTIME_PATH_TEXT], root[RUNTIME_PATH_TEXT];
     image_path(j->r, j->name.hex, IMAGE_PART "/layout:image", layout);
-    image_path(j->r, j->name.hex, IMAGE_PART "/bundle", bundle);
-    const char *const args[] = { "umoci", "unpack", "--image", layout, bundle, NULL };
+    image_path(j->r, j->name.hex, IMAGE_PART "/root", root);
+    /* Raw: without a bundle, for which it would read and hash every file once more. */
+    const char *const args[] = { "umoci", "raw", "unpack", "--image", layout, root, NULL };
     job_run(j, IMAGE_UNPACKING, args, 0, 0, on_unpacked);
 }
 
@@ -216,9 +217,9 @@ static void on_room_made(void *ctx)
 static void on_make_room(void *ctx)
 {
     struct image_job *j = ctx;
-    char              bundle[RUNTIME_PATH_TEXT];
-    image_path(j->r, j->name.hex, IMAGE_PART "/bundle", bundle);
-    j->result = sys_remove_tree(bundle);
+    char              root[RUNTIME_PATH_TEXT];
+    image_path(j->r, j->name.hex, IMAGE_PART "/root", root);
+    j->result = sys_remove_tree(root);
 }
 
 static struct err fetch_error(struct str said)

@@ -5,7 +5,7 @@
 #include "runtime_int.h"
 
 #define IMAGE_HEX 64
-#define IMAGE_PART ".part" /* STATE/images/HEX.part: being fetched: layout/, bundle/, new/ */
+#define IMAGE_PART ".part" /* STATE/images/HEX.part: being fetched: layout/, root/, new/ */
 #define IMAGE_OLD ".old"   /* being removed */
 
 struct image_name {
