@@ -88,6 +88,8 @@ static void on_deadline(struct deadline *d)
 
 void exchange_fail_soon(struct exchange *x, const char *why)
 {
+    if (x->conn) conn_abandon(x->conn, why);
+    x->conn    = NULL;
     x->failure = why;
     deadline_set(x->net, &x->deadline, 0);
 }
@@ -285,6 +287,7 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
     x->looking         = false;
     x->found = x->next = found;
     if (x->over) exchange_free(x);
+    else if (x->failure) return; /* given up already, and about to be told */
     else if (status || !found) exchange_finish(x, ERR(IO, "the server's name is not known"));
     else exchange_dial(x);
 }
