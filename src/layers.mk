@@ -49,5 +49,7 @@ USES_wg      := libuv
 USES_runtime := libuv jansson
 USES_link    := libsodium jansson
 USES_gateway := libuv openssl
-# Without a .pc file of its own.
+# Without a .pc file of its own: wslay; llhttp, which Debian ships as C source.
 LIBS_net     := -lwslay
+INCLUDES_net := -I/usr/share/include/llhttp
+OBJECTS_net  := llhttp/api.o llhttp/http.o llhttp/llhttp.o
