@@ -208,9 +208,9 @@ static void wg_start(struct node *n)
     o.name    = name;
     o.address = address;
     o.netns   = netns;
-    sys_random(o.secret, sizeof o.secret); /* it leaves this function for the device alone */
-    if (!n->finding) mesh_key_public(o.secret, n->mesh_key);
-    struct err e = wg_make(s->net, &o, &calls, n, &n->wg);
+    struct err e = state_mesh_key(s, n->ref.node, o.secret); /* from here it goes to the device alone */
+    mesh_key_public(o.secret, n->mesh_key);
+    if (!e.code) e = wg_make(s->net, &o, &calls, n, &n->wg);
     explicit_bzero(o.secret, sizeof o.secret);
     if (!e.code) return;
     n->wg = NULL;
@@ -379,6 +379,7 @@ static void on_cleaned(void *ctx, struct err e)
     struct site      *s   = n->site;
     struct worker_ref ref = n->ref;
     n->holds--;
+    if (!e.code) e = state_wipe_mesh_key(s, ref.node);
     n->cleaning = false;
     n->is_clean = !e.code;
     if (e.code) log_warn("node.clean", LOG_ID("node", ref.node), LOG_ERR(e));

@@ -98,6 +98,9 @@ struct site {
 must_check struct err state_open(struct site *s); /* lock, key, network, what ran; complains in the log */
 must_check struct err state_save_network(struct site *s);
 must_check struct err state_save_worker(struct site *s);
+/* A node's private mesh key, drawn when it is asked for the first time; wiped: overwritten, then removed. */
+must_check struct err state_mesh_key(const struct site *s, struct node_id node, uint8_t out[MESH_KEY_BYTES]);
+must_check struct err state_wipe_mesh_key(const struct site *s, struct node_id node);
 void                  site_mesh_dir(const struct site *s, char out[SITE_PATH_TEXT]);
 void                  state_recipe_path(const struct site *s, const uint8_t hash[32], char out[SITE_PATH_TEXT]);
 

@@ -2,7 +2,8 @@
  *
  *   lock                 held while a worker runs on it       device.key     the seed of its key (0600)
  *   network.json         which network, and who we are there  worker.json    what should run, and what was served
- *   recipes/HEX.yaml     by hash                              images/, mesh/ of the modules runtime and wg */
+ *   recipes/HEX.yaml     by hash                              keys/NODE      a node's mesh key, until its end
+ *   images/, mesh/       of the modules runtime and wg */
 #include "site.h"
 
 #include "json/json.h"
@@ -10,9 +11,12 @@
 #include "sys/sys.h"
 #include "link/ticket.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATE_BYTES_MAX (1u << 20)
 
@@ -45,6 +49,33 @@ void state_recipe_path(const struct site *s, const uint8_t hash[32], char out[SI
     text_add_hex(&name, hash, 32);
     text_add(&name, STR(".yaml"));
     state_path(s, text_z(&name), out);
+}
+
+static void key_path(const struct site *s, struct node_id node, char out[SITE_PATH_TEXT])
+{
+    char        room[64];
+    struct text name = TEXT_IN(room);
+    text_add(&name, STR("keys/"));
+    id_write(node.id, &name);
+    state_path(s, text_z(&name), out);
+}
+
+struct err state_mesh_key(const struct site *s, struct node_id node, uint8_t out[MESH_KEY_BYTES])
+{
+    char path[SITE_PATH_TEXT];
+    key_path(s, node, path);
+    return sys_secret_file(path, out);
+}
+
+struct err state_wipe_mesh_key(const struct site *s, struct node_id node)
+{
+    static const uint8_t nothing[MESH_KEY_BYTES];
+    char                 path[SITE_PATH_TEXT];
+    key_path(s, node, path);
+    scoped_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? OK : ERR(IO, "a mesh key can't be wiped");
+    TRY(sys_append_synced(fd, (struct str){ (const char *)nothing, sizeof nothing }));
+    return unlink(path) < 0 ? ERR(IO, "a mesh key can't be removed") : OK;
 }
 
 struct err state_save_network(struct site *s)
@@ -130,6 +161,8 @@ struct err state_open(struct site *s)
 
     state_path(s, "recipes", path);
     TRY(sys_make_dirs(path, 0711));
+    state_path(s, "keys", path);
+    TRY(sys_make_dirs(path, 0700));
     state_path(s, "lock", path);
     TRY(sys_lock_file(path, &s->lock_fd));
     TRY(open_key(s));

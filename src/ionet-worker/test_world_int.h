@@ -23,7 +23,7 @@
 #include <cmocka.h>
 #include <uv.h>
 
-#define WORLD_MS_MAX 40000
+#define WORLD_MS_MAX 20000
 #define WORLD_CGROUP "ionet-worker-test"
 #define WORLD_SECRET "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 #define WORLD_TICKET "the-ticket"
@@ -96,7 +96,7 @@ static const char world_recipe[] = "name: echo\n"
                                    "unit: machine\n"
                                    "nodes_max: 4\n"
                                    "cpus_min: 1\n"
-                                   "memory_min_mib: 16\n"
+                                   "memory_min_mib: 64\n"
                                    "shm_percent: 10\n"
                                    "user: { name: user, uid: 1000, gid: 1000, home: /tmp }\n"
                                    "tmpfs:\n"
@@ -504,16 +504,20 @@ static inline struct world_tunnel *world_join(struct world *w, const char *servi
 static inline const char *world_left(const struct world *w, struct node_id node)
 {
     static char room[1024];
-    char        name[ID_TEXT + 1], device[WG_NAME_TEXT], command[1024];
+    char        name[ID_TEXT + 1], device[WG_NAME_TEXT], find[64];
     struct text id = TEXT_IN(name);
     id_write(node.id, &id);
     text_z(&id);
     node_mesh_name(node, device);
-    snprintf(command, sizeof command,
-             "{ grep -lE '[%c]%s|[%c]%s' /proc/[0-9]*/cmdline 2>/dev/null; ip -o link show %s 2>/dev/null; "
-             "grep %s /proc/mounts; find /sys/fs/cgroup -name '*%s*'; find %s/run %s/state/mesh -name '*%s*'; "
-             "find /var/run/wireguard %s/state/mesh -name '*%s*' 2>/dev/null; }",
-             name[0], name + 1, device[0], device + 1, device, name, name, w->dir, w->dir, name, w->dir, device);
+    snprintf(find, sizeof find, "[%c]%s|[%c]%s", name[0], name + 1, device[0], device + 1); /* not the search itself */
+    setenv("NODE", name, 1);
+    setenv("DEVICE", device, 1);
+    setenv("FIND", find, 1);
+    setenv("DIR", w->dir, 1);
+    static const char command[] =
+        "grep -lE \"$FIND\" /proc/[0-9]*/cmdline 2>/dev/null; ip -o link show \"$DEVICE\" 2>/dev/null;"
+        "grep \"$NODE\" /proc/mounts; find /sys/fs/cgroup -name \"*$NODE*\";"
+        "find $DIR/run $DIR/state/mesh $DIR/state/keys /var/run/wireguard -name \"*$NODE*\" -o -name \"*$DEVICE*\" 2>/dev/null";
     FILE *f = popen(command, "r");
     assert_non_null(f);
     size_t len = fread(room, 1, sizeof room - 1, f);

@@ -11,6 +11,7 @@ static const char *const step_names[STEP_COUNT] = { "free",    "finding", "prepa
 static const struct field saved_node_fields[] = {
     FIELD_LIST(struct worker_saved_node, assignment, assignment_count, &assignment_type, SEEN_OPERATOR, LIVE,
                "what was asked for"),
+    FIELD_U32(struct worker_saved_node, slot, 0, WORKER_NODES_MAX - 1, SEEN_OPERATOR, LIVE, "its place in the worker"),
     FIELD_BOOL(struct worker_saved_node, wanted, SEEN_OPERATOR, LIVE, "the newest desired state lists it"),
     FIELD_ENUM(struct worker_saved_node, step, step_names, SEEN_OPERATOR, LIVE, "how far it is"),
     FIELD_U64(struct worker_saved_node, paid_until_ms, 0, MOMENT_MAX, SEEN_OPERATOR, LIVE, "since that boot"),
@@ -126,6 +127,7 @@ void worker_save(struct worker *w, uint64_t now_ms, struct worker_saved *out)
         n->saving_ms        = n->served_ms;
         s->assignment[0]    = n->assignment;
         s->assignment_count = 1;
+        s->slot             = (uint32_t)i;
         s->wanted           = worker_is_wanted(w, n);
         s->step             = n->step;
         s->paid_until_ms    = n->paid_until_ms;
@@ -176,8 +178,8 @@ void worker_restore(struct worker *w, uint64_t now_ms, const struct worker_input
     w->desired_at_ms       = now_ms;
     for (uint32_t i = 0; i < saved->nodes_count; i++) {
         const struct worker_saved_node *s = &saved->nodes[i];
-        if (s->assignment_count != 1 || s->step == STEP_FREE) continue;
-        restore_node(w, &w->nodes[i], s, same_boot);
+        if (s->assignment_count != 1 || s->step == STEP_FREE || w->nodes[s->slot].step != STEP_FREE) continue;
+        restore_node(w, &w->nodes[s->slot], s, same_boot);
         if (s->wanted && w->desired.assignments_count < ASSIGNMENTS_MAX)
             w->desired.assignments[w->desired.assignments_count++] = s->assignment[0];
     }

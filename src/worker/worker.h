@@ -135,6 +135,7 @@ struct worker {
 struct worker_saved_node {
     struct assignment    assignment[1];
     uint32_t             assignment_count; /* always 1 */
+    uint32_t             slot;
     bool                 wanted; /* the newest desired state lists it */
     enum worker_step     step;
     uint64_t             paid_until_ms;
