@@ -72,8 +72,6 @@ static void hint_write(unsigned status, enum err_code code, struct json_value pr
         text_add(t, STR(" USDC are missing: add to the account, or take fewer machines or a shorter time"));
     } else if (status == 401) {
         text_add(t, STR("`ionet login` signs in"));
-    } else if (status == 403) {
-        text_add(t, STR("the key's scopes don't cover this: `ionet login --scopes …` asks for others"));
     } else if (code == ERR_EXPIRED) {
         text_add(t, STR("`ionet quote` asks for a new price"));
     } else if (status == 429) {
