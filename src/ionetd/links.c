@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define CLOSE_POLICY 1008 /* RFC 6455, 7.4.1 */
-#define CLOSE_LATER 1013
+#define CLOSE_LATER 4503 /* ours: the same may go well later */
 
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 

@@ -333,6 +333,7 @@ struct machine {
     struct sign_key    key;
     struct link_hello  hello;
     bool               lie; /* sign with another key than hello says */
+    const char        *first; /* said instead of hello; "": nothing */
     bool               open, closed;
     char               why[160];
     struct link_welcome welcome;
@@ -403,7 +404,8 @@ static inline void on_machine_open(void *ctx, struct net_socket *s)
 {
     struct machine *m = ctx;
     m->socket         = s;
-    machine_send(m, LINK_HELLO, &m->hello);
+    if (!m->first) machine_send(m, LINK_HELLO, &m->hello);
+    else if (m->first[0]) assert_int_equal(net_socket_send(s, str_from(m->first)).code, ERR_NONE);
 }
 
 static inline void on_machine_close(void *ctx, const char *why)
@@ -424,7 +426,7 @@ static inline void machine_dial(struct machine *m, struct world *w, enum link_wh
     struct join_token  join;
     struct public_key  half;
     uint8_t            seed[32];
-    *m = (struct machine){ .world = w, .lie = m->lie };
+    *m = (struct machine){ .world = w, .lie = m->lie, .first = m->first };
     memset(seed, fill, sizeof seed);
     sign_key_from_seed(seed, &m->key, &half);
     m->hello.who      = who;
@@ -498,22 +500,28 @@ static inline void device_ready(struct machine *m, struct world *w, const char *
     fail_msg("the device does not get ready: %s", w->said);
 }
 
+static inline void gateway_say_up(struct machine *m, struct gw_up *up, uint8_t fill)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/gateway-%02x.key", m->world->dir, fill);
+    assert_int_equal(net_request_make(path, up->csr_pem, sizeof up->csr_pem).code, ERR_NONE);
+    memset(up->meets[0].key_a, 1, 32);
+    memset(up->meets[0].key_b, 2, 32);
+    memcpy(up->meets[0].endpoint_a, "127.0.0.1:51820", 16);
+    memcpy(up->meets[0].endpoint_b, "127.0.0.1:51821", 16);
+    memcpy(up->relay_host, "127.0.0.1", 10);
+    memcpy(up->tunnel, "127.0.0.1:4443", 15);
+    machine_send(m, LINK_GW_UP, up);
+    world_wait_for(m->world, m->config_count && m->meet_count && m->relay_count);
+}
+
 static inline void gateway_ready(struct machine *m, struct world *w, const char *operator_key, uint8_t fill)
 {
-    char         token[320], path[96];
+    char         token[320];
     struct gw_up up = { .meets_count = 1, .relay_port_base = 40000, .relay_slots = 16 };
     make_token(w, operator_key, "gateway", "", token);
     machine_join(m, w, LINK_GATEWAY, fill, token);
-    snprintf(path, sizeof path, "%s/gateway-%02x.key", w->dir, fill);
-    assert_int_equal(net_request_make(path, up.csr_pem, sizeof up.csr_pem).code, ERR_NONE);
-    memset(up.meets[0].key_a, 1, 32);
-    memset(up.meets[0].key_b, 2, 32);
-    memcpy(up.meets[0].endpoint_a, "127.0.0.1:51820", 16);
-    memcpy(up.meets[0].endpoint_b, "127.0.0.1:51821", 16);
-    memcpy(up.relay_host, "127.0.0.1", 10);
-    memcpy(up.tunnel, "127.0.0.1:4443", 15);
-    machine_send(m, LINK_GW_UP, &up);
-    world_wait_for(w, m->config_count && m->meet_count && m->relay_count);
+    gateway_say_up(m, &up, fill);
 }
 
 #endif
