@@ -32,8 +32,6 @@ static const struct option options[] = {
     TEXT_OPTION(mesh_device, "wireguard-go", "wireguard-go or kernel"),
     TEXT_OPTION(wireguard_go, "wireguard-go", "where that program is"),
     NUMBER_OPTION(mesh_port, "0", 0, 65000, "UDP port of the first node's mesh; the next ones follow; 0: any"),
-    NUMBER_OPTION(lend_cpus, "0", 0, 65535, "CPUs to lend; 0: all"),
-    NUMBER_OPTION(lend_memory_mib, "0", 0, 1u << 30, "MiB of memory to lend; 0: all"),
     NUMBER_OPTION(plain_registries, "0", 0, 1, "1: images may come over plain HTTP (they are checked by digest)"),
     NUMBER_OPTION(image_gib_max, "64", 1, 4096, "GiB of one image at most"),
     NUMBER_OPTION(disk_gib_spare, "2", 0, 4096, "GiB of the disk that images leave free"),

@@ -24,8 +24,6 @@ struct config {
     char             mesh_device[16];
     char             wireguard_go[CONFIG_PATH_TEXT];
     uint64_t         mesh_port; /* of the first slot, the others follow; 0: any */
-    uint64_t         lend_cpus; /* 0: all */
-    uint64_t         lend_memory_mib;
     uint64_t         plain_registries;
     uint64_t         image_gib_max;
     uint64_t         disk_gib_spare;

@@ -41,16 +41,6 @@ static void lend_at_most(struct device_specs *specs, const struct config *c)
     if (bytes && bytes < specs->memory_bytes) specs->memory_bytes = bytes;
 }
 
-/* What the machine is, or as much of it as its owner lends. */
-static void read_specs(struct site *s)
-{
-    const struct config *c      = &s->config;
-    uint64_t             memory = c->lend_memory_mib << 20;
-    machine_read(c->state_dir, &s->specs);
-    if (c->lend_cpus && c->lend_cpus < s->specs.cpus) s->specs.cpus = (uint32_t)c->lend_cpus;
-    if (memory && memory < s->specs.memory_bytes) s->specs.memory_bytes = memory;
-}
-
 static struct err begin(struct site *s)
 {
     struct runtime_options options;
@@ -60,7 +50,7 @@ static struct err begin(struct site *s)
     TRY(net_on_signal(s->net, SIGTERM, on_signal, s));
     TRY(net_on_signal(s->net, SIGINT, on_signal, s));
     TRY(runtime_open(s->net, &options, &s->runtime));
-    read_specs(s);
+    machine_read(s->config.state_dir, &s->specs);
     lend_at_most(&s->specs, &s->config);
     s->stop_all = s->config.task == TASK_STOP_ALL;
     TRY(site_begin(s));
