@@ -308,9 +308,21 @@ void conn_learn_peer(struct conn *c)
     }
 }
 
+/* A peer whose cable was cut says nothing: silence is probed, and what it does not acknowledge ends it. What is no
+ * TCP socket knows none of this. */
+static void conn_tune(struct conn *c)
+{
+    uv_os_fd_t fd;
+    unsigned   unacknowledged_ms = CONN_STALL_MS;
+    (void)uv_tcp_nodelay(&c->tcp, 1);
+    (void)uv_tcp_keepalive(&c->tcp, 1, CONN_PROBE_AFTER_S);
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+}
+
 void conn_start(struct conn *c)
 {
-    (void)uv_tcp_nodelay(&c->tcp, 1); /* a socket that is not TCP has no such thing */
+    conn_tune(c);
     if (!c->peer[0]) conn_learn_peer(c);
     conn_update_reading(c);
     if (c->closing) return;

@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 
 #define CONN_STALL_MS 30000  /* what is to be sent must move in that time */
+#define CONN_PROBE_AFTER_S 15 /* of silence; libuv then probes ten times, each second */
 #define CONN_LINGER_MS 2000  /* how long the end of the peer is awaited after our last byte */
 #define CONN_BEHIND_MAX (1024 * 1024) /* a reader further behind is cut, where nothing holds the writer back */
 

@@ -17,7 +17,6 @@
 #define H2_CONTINUATIONS_MAX 8   /* frames of one head */
 #define H2_RESETS_BURST 200      /* streams opened and reset at once ("rapid reset") … */
 #define H2_RESETS_PER_S 20       /* … and then per second */
-#define H2_REPLY_HEADERS_MAX 32
 #define H2_TICK_MS 5000
 
 struct h2 {
@@ -73,12 +72,11 @@ static nghttp2_nv pair(struct str name, struct str value)
 static void stream_head(struct h2_stream *s, unsigned status, const struct net_header *headers, size_t count,
                         const size_t *length, bool with_body)
 {
-    nghttp2_nv            nv[H2_REPLY_HEADERS_MAX + 2];
+    nghttp2_nv            nv[NET_REPLY_HEADERS_MAX + 2];
     size_t                used = 0;
     char                  status_room[8], length_room[24];
     struct text           status_text = TEXT_IN(status_room), length_text = TEXT_IN(length_room);
     nghttp2_data_provider body = { { .ptr = s }, on_data_source };
-    check(count <= H2_REPLY_HEADERS_MAX);
     text_add_u64(&status_text, status);
     nv[used++] = pair(STR(":status"), text_str(&status_text));
     for (size_t i = 0; i < count; i++)

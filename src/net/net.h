@@ -22,6 +22,7 @@
 #define NET_FRAME_BYTES_MAX 65536
 #define NET_CONNECTIONS_MAX 16384
 #define NET_CONNECTIONS_PER_ADDRESS_MAX 4096
+#define NET_REPLY_HEADERS_MAX 32
 #define NET_ADDRESS_TEXT 64
 
 struct net;
@@ -44,7 +45,8 @@ must_check struct err net_on_signal(struct net *n, int signal, net_on_timer call
 
 struct net_waker;
 must_check struct err net_waker_open(struct net *n, net_on_timer call, void *ctx, struct net_waker **out);
-void net_wake(struct net_waker *w); /* any thread; the call follows on the loop, several wakes may become one */
+/* From any thread; the call follows on the loop, several wakes may become one. */
+void net_wake(struct net_waker *w);
 void net_waker_close(struct net_waker *w);
 
 /* ---- the authority: a small CA, and pins ------------------------------------------------------------ */
@@ -150,7 +152,8 @@ struct net_raw_calls {
 
 /* Answers the upgrade with 101 and `Upgrade: protocol`. Null: the client has left; on_close is not called then. */
 struct net_raw *net_raw_accept(struct net_request *r, struct str protocol, const struct net_raw_calls *calls, void *ctx);
-/* From on_first_head: no answer is written; on_bytes starts with the first head as it came. */
+/* Within on_first_head, which then answers true: no answer is written; on_bytes starts with the first head as it
+ * came. The request is over with it. */
 struct net_raw *net_raw_take(struct net_request *r, const struct net_raw_calls *calls, void *ctx);
 /* A plain connected stream socket (takes the descriptor). */
 must_check struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx, struct net_raw **out);

@@ -116,7 +116,7 @@ void net_request_set_ctx(struct net_request *r, void *ctx, void (*on_gone)(void 
 
 void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count, struct str body)
 {
-    check(r->state == REQUEST_ASKED && status >= 200 && status <= 599);
+    check(r->state == REQUEST_ASKED && status >= 200 && status <= 599 && count <= NET_REPLY_HEADERS_MAX);
     if (r->wire) r->wire->reply(r, status, headers, count, body);
     request_destroy(r);
 }
@@ -124,7 +124,7 @@ void net_reply(struct net_request *r, unsigned status, const struct net_header *
 struct net_stream *net_reply_stream(struct net_request *r, unsigned status, const struct net_header *headers,
                                     size_t count, void (*on_gone)(void *ctx), void *ctx)
 {
-    check(r->state == REQUEST_ASKED && status >= 200 && status <= 599);
+    check(r->state == REQUEST_ASKED && status >= 200 && status <= 599 && count <= NET_REPLY_HEADERS_MAX);
     r->state          = REQUEST_STREAMING;
     r->stream.on_gone = on_gone;
     r->stream.ctx     = ctx;

@@ -1,5 +1,7 @@
 #include "world_int.h"
 
+#include <sys/stat.h>
+
 static void on_request(void *ctx, struct net_request *r)
 {
     (void)ctx;
@@ -121,6 +123,92 @@ static void a_server_that_is_not_there_is_told(void **state)
     net_server_close(w->server);
     call(w, STR("GET"), STR("/"), STR(""));
     assert_int_equal(w->err.code, ERR_IO);
+}
+
+static void a_cancelled_call_says_nothing(void **state)
+{
+    struct world *w = *state;
+    struct net_call *c;
+    struct net_timer *t;
+    listen_for(w);
+    assert_int_equal(
+        net_call(w->net, &w->target, STR("GET"), STR("/"), NULL, 0, STR(""), &call_calls, w, &c).code,
+        ERR_NONE);
+    net_call_cancel(c);
+    assert_int_equal(net_timer_start(w->net, 100, 0, stop_now, w, &t).code, ERR_NONE);
+    net_run(w->net);
+    assert_int_equal(w->done, 1); /* the timer alone */
+    assert_int_equal(w->said_len, 0);
+}
+
+static void never_answer(void *ctx, struct net_request *r)
+{
+    ((struct world *)ctx)->kept = r;
+}
+
+static void a_server_that_never_answers_runs_into_the_timeout(void **state)
+{
+    struct world *w = *state;
+    world_listen(w, (struct net_server_options){ .on_request = never_answer });
+    w->target.timeout_ms = 200;
+    call(w, STR("GET"), STR("/"), STR(""));
+    assert_int_equal(w->err.code, ERR_TIMEOUT);
+    net_reply(w->kept, 200, NULL, 0, STR("")); /* the loop has stopped: nobody is there any more */
+}
+
+static void a_header_cannot_smuggle_a_second_one(void **state)
+{
+    struct world *w              = *state;
+    const struct net_header evil = { STR("x"), STR("a\r\nb: c") };
+    struct net_call *c;
+    listen_for(w);
+    assert_int_equal(
+        net_call(w->net, &w->target, STR("GET"), STR("/"), &evil, 1, STR(""), &call_calls, w, &c).code,
+        ERR_INVALID);
+    assert_int_equal(
+        net_call(w->net, &w->target, STR("GET"), STR("/ HTTP/1.1"), NULL, 0, STR(""), &call_calls, w, &c)
+            .code,
+        ERR_INVALID);
+}
+
+static void a_certificate_is_made_anew_when_its_names_differ(void **state)
+{
+    static const char *const more[] = { "localhost", "new.test" };
+    struct world *w                 = *state;
+    listen_for(w);
+    assert_int_equal(net_authority_issue(w->dir, "server", more, 2, 90).code, ERR_NONE);
+    assert_int_equal(net_server_reload(w->server).code, ERR_NONE);
+    w->target.server_name = "new.test";
+    call(w, STR("GET"), STR("/"), STR(""));
+    assert_int_equal(w->err.code, ERR_NONE);
+    assert_string_equal(w->said, "GET /  new.test 0");
+}
+
+static void a_certificate_that_is_good_stays(void **state)
+{
+    static const char *const same[] = { "localhost", "127.0.0.1", "*.gate.test" };
+    static const char *const evil[] = { "localhost,DNS:evil.test" };
+    struct world *w                 = *state;
+    struct stat before, after;
+    assert_int_equal(stat(w->cert, &before), 0);
+    assert_int_equal(net_authority_issue(w->dir, "server", same, 3, 90).code, ERR_NONE);
+    assert_int_equal(stat(w->cert, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    assert_int_equal(before.st_mode & 0777, 0600);
+    assert_int_equal(net_authority_issue(w->dir, "server", evil, 1, 90).code, ERR_INVALID);
+}
+
+static void a_loop_that_stops_starts_nothing(void **state)
+{
+    struct world *w = *state;
+    struct net_timer *t;
+    struct net_call *c;
+    listen_for(w);
+    net_stop(w->net);
+    assert_int_equal(net_timer_start(w->net, 1, 0, stop_now, w, &t).code, ERR_IO);
+    assert_int_equal(
+        net_call(w->net, &w->target, STR("GET"), STR("/"), NULL, 0, STR(""), &call_calls, w, &c).code,
+        ERR_IO);
 }
 
 /* ---- WebSocket ------------------------------------------------------------------------------------- */
@@ -274,6 +362,12 @@ int main(void)
         world_test(a_server_with_another_authority_is_refused),
         world_test(a_server_with_another_name_is_refused),
         world_test(a_server_that_is_not_there_is_told),
+        world_test(a_cancelled_call_says_nothing),
+        world_test(a_server_that_never_answers_runs_into_the_timeout),
+        world_test(a_header_cannot_smuggle_a_second_one),
+        world_test(a_certificate_is_made_anew_when_its_names_differ),
+        world_test(a_certificate_that_is_good_stays),
+        world_test(a_loop_that_stops_starts_nothing),
         world_test(a_request_is_signed_for_the_names_of_the_signer),
         world_test(a_websocket_echoes_and_closes_with_a_reason),
         world_test(a_refused_websocket_tells_the_status),
