@@ -1,9 +1,13 @@
 /* events.c: server-sent events (WHATWG HTML, "Server-sent events"): one cluster, or all devices of an account. A
- * stream ends with the key it was opened by. Of several changes in one turn its reader is told once. */
+ * stream ends with the key it was opened by. Of several changes in one turn its reader is told once; of a large
+ * cluster, whose every telling is long, not more often than twice a second. */
 #include "api_int.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define LARGE_NODES 64
+#define LARGE_EVERY_MS 500
 
 struct watcher {
     struct watcher    *next, **from;
@@ -13,6 +17,7 @@ struct watcher {
     uint8_t            key_hash[CRYPTO_HASH_BYTES];
     struct id          cluster; /* none: devices */
     bool               changed;
+    uint64_t           told_ms;
 };
 
 static void watcher_free(struct watcher *w)
@@ -90,7 +95,7 @@ static struct watcher *watcher_open(struct api_ask *q, struct id cluster)
                                                          .status = 429 });
         return NULL;
     }
-    *w = (struct watcher){ a->watchers, &a->watchers, a, NULL, q->account->id, { 0 }, cluster, false };
+    *w = (struct watcher){ a->watchers, &a->watchers, a, NULL, q->account->id, { 0 }, cluster, false, 0 };
     memcpy(w->key_hash, q->key->hash, sizeof w->key_hash);
     if (w->next) w->next->from = &w->next;
     a->watchers = w;
@@ -136,12 +141,19 @@ void events_effect(struct api *a, const struct effect *e)
     for (struct watcher *x = a->watchers; x; x = x->next) x->changed |= id_eq(x->cluster, e->subject);
 }
 
+static bool is_due(const struct watcher *x)
+{
+    const struct cluster *c = network_cluster(x->api->o.network, x->cluster);
+    return !c || c->size < LARGE_NODES || net_now_ms(x->api->o.net) - x->told_ms >= LARGE_EVERY_MS;
+}
+
 void events_flush(struct api *a)
 {
     for (struct watcher *x = a->watchers, *next; x; x = next) {
         next = x->next;
-        if (!x->changed) continue;
+        if (!x->changed || !is_due(x)) continue;
         x->changed = false;
+        x->told_ms = net_now_ms(a->o.net);
         if (!key_is_good(x) || !send_cluster(x)) watcher_end(x);
     }
 }

@@ -49,6 +49,14 @@ static void send_config(struct ionetd *i, struct link *l)
     link_send(l, LINK_GW_CONFIG, &config);
 }
 
+void gateways_certify(struct ionetd *i)
+{
+    for (const struct gateway *g = NULL; (g = table_next(&i->network.gateways, g));) {
+        struct link *l = link_of(i, g);
+        if (l) send_config(i, l);
+    }
+}
+
 /* ---- frames that fill and go ----------------------------------------------------------------------------------------- */
 
 struct telling {

@@ -67,6 +67,7 @@ struct links {
     struct link *all; /* LINKS_MAX */
     uint32_t    *free;
     uint32_t     free_count;
+    uint32_t     top; /* places ever used */
     uint64_t     made;
     uint32_t     open;
     uint64_t     frames;
@@ -121,6 +122,7 @@ struct ionetd {
 };
 
 must_check struct err ionetd_open(struct ionetd *i, struct text *complaint); /* open.c */
+must_check struct err keys_issue(struct ionetd *i); /* the server's certificate, anew when it ends soon */
 must_check struct err ionetd_serve(struct ionetd *i);                        /* serve.c; until it is stopped */
 void                  ionetd_close(struct ionetd *i);
 
@@ -138,5 +140,6 @@ must_check struct err turn_start(struct ionetd *i);
 void down_desired(struct ionetd *i, const struct effect *e);
 void down_meshes(struct ionetd *i, const struct effect *held, size_t count); /* all EFFECT_MESH_… of a turn */
 void gateways_tell(struct ionetd *i, const struct effect *held, size_t count); /* all of a turn for gateways */
+void gateways_certify(struct ionetd *i); /* a new certificate to each that is linked */
 
 #endif

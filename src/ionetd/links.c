@@ -37,6 +37,7 @@ static struct link *link_take(struct ionetd *i)
     struct link *l     = &ls->all[place];
     *l = (struct link){ .ionetd = i, .session = ++ls->made * LINKS_MAX + place, .since_ms = net_now_ms(i->net) };
     ls->open++;
+    if (place >= ls->top) ls->top = place + 1;
     return l;
 }
 
@@ -276,7 +277,7 @@ void link_effect(struct ionetd *i, const struct effect *e)
 void links_tick(struct ionetd *i)
 {
     uint64_t now = net_now_ms(i->net);
-    for (uint32_t k = 0; k < LINKS_MAX; k++) {
+    for (uint32_t k = 0; k < i->links.top; k++) {
         struct link *l = &i->links.all[k];
         l->frames      = 0;
         if (l->state == LINK_OPEN && !l->socket) say_down(l);

@@ -33,7 +33,7 @@ static struct err secret(struct ionetd *i, const char *name, uint8_t out[32])
 }
 
 /* A certificate for every name by which it may be reached. */
-static struct err issue(struct ionetd *i)
+struct err keys_issue(struct ionetd *i)
 {
     const char *hosts[4] = { i->config.host };
     size_t      count    = 1;
@@ -50,7 +50,7 @@ static struct err open_keys(struct ionetd *i, struct text *complaint)
     TRY(complain(complaint, sys_make_dirs(i->config.state_dir, 0700), "state_dir"));
     TRY(complain(complaint, sys_lock_file(path_in(i, "lock", room), &i->lock), "another ionetd uses this state_dir"));
     TRY(complain(complaint, net_authority_open(i->config.state_dir, &i->keys.pin), "the network's authority"));
-    TRY(complain(complaint, issue(i), "the server's certificate"));
+    TRY(complain(complaint, keys_issue(i), "the server's certificate"));
     TRY(complain(complaint, secret(i, "signing.key", seed), "signing.key"));
     sign_key_from_seed(seed, &i->keys.sign, &i->keys.sign_public);
     explicit_bzero(seed, sizeof seed);
@@ -185,7 +185,44 @@ static struct err load_one(void *ctx, const void *record)
     return network_load(l->network, l->type, record);
 }
 
-/* Transfers are history, whose outcome the accounts hold: they stay on disk. */
+/* Transfers are history and stay on disk; but their sums must be what the accounts hold. */
+struct history {
+    const struct ledger *ledger;
+    int64_t             *sums; /* micros, by the account's place in its table */
+    uint64_t             count;
+};
+
+static struct err add_sum(struct history *h, struct id account, int64_t micros)
+{
+    const struct ledger_account *a = table_find(&h->ledger->accounts, account);
+    if (!a) return ERR(CORRUPT, "a transfer names an account that is not in the books");
+    int64_t *sum = &h->sums[table_place(&h->ledger->accounts, a)];
+    return __builtin_add_overflow(*sum, micros, sum) ? ERR(CORRUPT, "the transfers add up beyond all measure") : OK;
+}
+
+static struct err add_transfer(void *ctx, const void *record)
+{
+    struct history        *h = ctx;
+    const struct transfer *t = record;
+    if (t->number != ++h->count) return ERR(CORRUPT, "a transfer is missing");
+    TRY(add_sum(h, t->from, -t->amount.micros));
+    return add_sum(h, t->to, t->amount.micros);
+}
+
+static struct err check_history(struct ionetd *i, struct text *complaint)
+{
+    const struct ledger *l    = &i->network.ledger;
+    scoped_mem int64_t  *sums = calloc(l->accounts.most, sizeof *sums);
+    struct history       h    = { l, sums, 0 };
+    check(sums);
+    TRY(complain(complaint, store_load(i->store, &transfer_type, add_transfer, &h, complaint), "transfers"));
+    if (h.count != i->network.meta.transfers) return ERR(CORRUPT, "the last transfers are missing");
+    for (const struct ledger_account *a = NULL; (a = table_next(&l->accounts, a));)
+        if (a->balance.micros != sums[table_place(&l->accounts, a)])
+            return ERR(CORRUPT, "an account does not hold what was transferred to it");
+    return OK;
+}
+
 static struct err load(struct ionetd *i, struct text *complaint)
 {
     for (size_t k = 0; k < network_type_count; k++) {
@@ -193,7 +230,8 @@ static struct err load(struct ionetd *i, struct text *complaint)
         if (l.type == &transfer_type) continue;
         TRY(complain(complaint, store_load(i->store, l.type, load_one, &l, complaint), l.type->plural));
     }
-    return complain(complaint, network_check(&i->network), "the store's records do not fit together");
+    TRY(complain(complaint, network_check(&i->network), "the store's records do not fit together"));
+    return complain(complaint, check_history(i, complaint), "the books and their transfers do not fit together");
 }
 
 static void make_network(struct ionetd *i)

@@ -28,6 +28,16 @@ static void on_tick(void *ctx)
     if (!i->tick_waits && !ionetd_ask(i, &in, NULL).code) i->tick_waits = true;
 }
 
+/* Certificates last for months, and so may this program. */
+static void on_day(void *ctx)
+{
+    struct ionetd *i = ctx;
+    struct err     e = keys_issue(i);
+    if (!e.code) e = net_server_reload(i->server);
+    if (e.code) log_error("certificate.failed", LOG_ERR(e));
+    gateways_certify(i);
+}
+
 /* Whoever was told something was told the truth: the turn that runs is finished first. */
 static void on_stop(void *ctx)
 {
@@ -108,12 +118,13 @@ struct err ionetd_serve(struct ionetd *i)
         .ctx        = i,
         .body_max   = API_BODY_BYTES_MAX,
     };
-    struct net_timer *timer = NULL;
+    struct net_timer *tick = NULL, *day = NULL;
     TRY(turn_start(i));
     TRY(net_waker_open(i->net, turn_run, i, &i->turn_waker));
     TRY(net_on_signal(i->net, SIGTERM, on_stop, i));
     TRY(net_on_signal(i->net, SIGINT, on_stop, i));
-    TRY(net_timer_start(i->net, NETWORK_TICK_MS, NETWORK_TICK_MS, on_tick, i, &timer));
+    TRY(net_timer_start(i->net, NETWORK_TICK_MS, NETWORK_TICK_MS, on_tick, i, &tick));
+    TRY(net_timer_start(i->net, MS_PER_DAY, MS_PER_DAY, on_day, i, &day));
     TRY(net_listen(i->net, &o, &i->server));
     TRY(open_api(i, net_server_port(i->server)));
     log_ready(i, net_server_port(i->server));

@@ -55,8 +55,21 @@ static struct err step(struct ionetd *i, const struct input *in)
 
 /* ---- letting out -------------------------------------------------------------------------------------------------- */
 
+static void log_change(const struct ionetd *i, const struct effect *e)
+{
+    const struct cluster *c = e->kind == EFFECT_EVENT_CLUSTER ? network_cluster(&i->network, e->subject) : NULL;
+    const struct device  *d = e->kind == EFFECT_EVENT_DEVICE ? network_device(&i->network, e->subject) : NULL;
+    if (c)
+        log_info("cluster", LOG_ID("cluster", c->id), LOG_TEXT("state", cluster_state_names[c->state]),
+                 LOG_I64("nodes", c->size), LOG_I64("alive", c->nodes_alive), LOG_TEXT("why", c->why));
+    if (d)
+        log_info("device", LOG_ID("device", d->id), LOG_TEXT("state", device_state_names[d->state]),
+                 LOG_I64("nodes", d->nodes_count), LOG_TEXT("why", d->why));
+}
+
 static void let_out_one(struct ionetd *i, const struct effect *e)
 {
+    log_change(i, e);
     switch (e->kind) {
     case EFFECT_REPLY:
     case EFFECT_EVENT_CLUSTER:
