@@ -117,7 +117,7 @@ static struct err on_event(void *ctx, struct json_value cluster, struct str text
         print_json(text);
     else {
         phases_say(w, cluster);
-        losses_say(w, cluster);
+        if (w->until != WATCH_ENDED) losses_say(w, cluster);
     }
     bool ended = !strcmp(w->state, "ended") || !strcmp(w->state, "failed");
     bool ready = !strcmp(w->state, "ready");
@@ -131,7 +131,7 @@ static void on_tick(void *ctx)
 {
     struct watch *w = ctx;
     w->ticks++;
-    if (!w->tty || w->is_over || !w->said || (w->cli->json && w->until == WATCH_FOREVER)) return;
+    if (!w->tty || w->is_over || !w->base_ms || (w->cli->json && w->until == WATCH_FOREVER)) return;
     if (!strcmp(w->state, "ready")) return;
     int64_t now = w->last_ms + (int64_t)w->ticks * 100;
     fprintf(stderr, "\r\033[K%+7.1f s  %s …", seconds(now - w->base_ms), w->state);
@@ -155,6 +155,7 @@ struct err watch_cluster(struct cli *c, const char *name, enum watch_until until
     char room[API_PATH_MAX];
     struct text path = TEXT_IN(room);
     struct watch w   = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
+    if (until == WATCH_ENDED) w.said = countof(phases); /* how it came to be is known */
     api_path_add(&path, "/v1/clusters/", name);
     text_add(&path, STR("/events"));
 
