@@ -273,7 +273,7 @@ void node_set_meets(struct node *n)
         const struct mesh_meet *m = &a->meets[i];
         for (int b = 0; b < 2; b++) {
             struct wg_peer *p = &peers[count++];
-            *p                = (struct wg_peer){ .keepalive_s = SITE_KEEPALIVE_S };
+            *p                = (struct wg_peer){ .keepalive_s = SITE_KEEPALIVE_S, .insist_ms = SITE_MEET_INSIST_MS };
             memcpy(p->key, b ? m->key_b : m->key_a, WG_KEY_BYTES);
             memcpy(p->endpoint, b ? m->endpoint_b : m->endpoint_a, sizeof p->endpoint);
         }
@@ -283,7 +283,7 @@ void node_set_meets(struct node *n)
 
 void node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone)
 {
-    struct wg_peer p = { .gone = gone, .keepalive_s = SITE_KEEPALIVE_S };
+    struct wg_peer p = { .gone = gone, .keepalive_s = SITE_KEEPALIVE_S, .insist_ms = SITE_PEER_INSIST_MS };
     memcpy(p.key, peer->key, WG_KEY_BYTES);
     memcpy(p.endpoint, peer->endpoint, sizeof p.endpoint);
     memcpy(p.address, peer->address, sizeof peer->address);

@@ -28,6 +28,8 @@
 #define SITE_PROGRAM "ionet-worker 0.1.0"
 #define SITE_PATH_TEXT 512
 #define SITE_KEEPALIVE_S 15 /* what a home router forgets last */
+#define SITE_MEET_INSIST_MS 250 /* the gateway learns of our key while we already knock */
+#define SITE_PEER_INSIST_MS 500
 #define SITE_USED_MS 2000
 #define SITE_STOP_ALL_MS 60000 /* then what would not go is said, and left */
 

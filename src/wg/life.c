@@ -85,19 +85,20 @@ static void say(struct wg_device *d, struct wg_ask *a)
     d->backend->say(d);
 }
 
-static void ask(struct wg_device *d, struct wg_ask *a)
-{
-    if (d->state == WG_READY)
-        say(d, a);
-    else
-        push(&d->held, a);
-}
-
 static struct wg_ask *ask_new(struct wg_ask like)
 {
     struct wg_ask *a = wg_alloc(sizeof *a);
     *a               = like;
     return a;
+}
+
+void wg_ask(struct wg_device *d, struct wg_ask like)
+{
+    struct wg_ask *a = ask_new(like);
+    if (d->state == WG_READY)
+        say(d, a);
+    else
+        push(&d->held, a);
 }
 
 void wg_on_answer(struct wg_device *d, struct err e, const struct wg_answer *answer)
@@ -283,6 +284,7 @@ static void finish(struct wg_device *d)
     answer_all(&d->asked, why);
     answer_all(&d->held, why);
     net_timer_stop(d->timer);
+    insist_free(d);
     d->calls->on_over(d->ctx, d->why);
     free(d->in);
     explicit_bzero(d, sizeof *d);
@@ -423,14 +425,14 @@ struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t
         if (p->endpoint[0] && !is_place(p->endpoint)) return ERR(INVALID, "a peer's endpoint is none");
         if (p->address[0] && !is_address(p->address)) return ERR(INVALID, "a peer's address is none");
     }
-    struct wg_ask *a = ask_new((struct wg_ask){ .count = count, .done = done, .ctx = ctx });
-    a->peers         = wg_alloc(count * sizeof *peers);
-    memcpy(a->peers, peers, count * sizeof *peers);
-    ask(d, a);
+    struct wg_peer *copy = wg_alloc(count * sizeof *peers);
+    memcpy(copy, peers, count * sizeof *peers);
+    wg_ask(d, (struct wg_ask){ .peers = copy, .count = count, .done = done, .ctx = ctx });
+    insist_take(d, peers, count);
     return OK;
 }
 
 void wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx)
 {
-    ask(d, ask_new((struct wg_ask){ .seen = call, .ctx = ctx }));
+    wg_ask(d, (struct wg_ask){ .seen = call, .ctx = ctx });
 }

@@ -264,6 +264,31 @@ static void an_address_moves_to_another_peer(void **state)
     remove_device(&c);
 }
 
+static void a_handshake_that_came_too_early_is_soon_begun_anew(void **state)
+{
+    (void)state;
+    struct watch      a, b;
+    struct wg_options oa = options("a", "10.99.0.1", path_a, 1), ob = options("b", "10.99.0.2", path_b, 2);
+    make(&oa, &a);
+    make(&ob, &b);
+    await_ready(&a);
+    await_ready(&b);
+    struct wg_peer p = { .address = "10.99.0.2", .keepalive_s = 25, .insist_ms = 100 };
+    mesh_key_public(ob.secret, p.key);
+    snprintf(p.endpoint, sizeof p.endpoint, "127.0.0.1:%u", b.port);
+    assert_int_equal(wg_set_peers(a.device, &p, 1, NULL, NULL).code, ERR_NONE);
+    for (int i = 0; i < 5; i++) read_peers(&a); /* b does not know a: nothing comes back */
+    assert_int_equal(a.first.handshake_ms, 0);
+    uint64_t from_ms = net_now_ms(net);
+    set_peer(&b, &oa, 0, "10.99.0.1", 0);
+    while (!a.first.handshake_ms && net_now_ms(net) - from_ms < 3000) read_peers(&a);
+    assert_int_not_equal(a.first.handshake_ms, 0);
+    printf("a handshake too early came to its end %llu ms later\n", (unsigned long long)(net_now_ms(net) - from_ms));
+    assert_int_equal(shell("ip netns exec %s ping -qc1 -W1 10.99.0.2 >/dev/null", space_a), 0);
+    remove_device(&a);
+    remove_device(&b);
+}
+
 static void a_device_that_was_left_is_adopted_with_its_peers(void **state)
 {
     (void)state;
@@ -497,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_device_is_made_in_its_namespace_and_leaves_nothing),
         cmocka_unit_test(two_devices_find_each_other_and_carry_bytes),
         cmocka_unit_test(an_address_moves_to_another_peer),
+        cmocka_unit_test(a_handshake_that_came_too_early_is_soon_begun_anew),
         cmocka_unit_test(a_device_that_was_left_is_adopted_with_its_peers),
         cmocka_unit_test(a_killed_process_is_noticed_and_cleared_away),
         cmocka_unit_test(one_that_died_while_nobody_looked_is_made_anew),

@@ -27,6 +27,7 @@
 #define WG_ADDRESS_TEXT 48 /* "10.99.0.1" or IPv6, zero-ended */
 #define WG_PEERS_MAX 65536
 #define WG_PEERS_A_CALL 4096
+#define WG_INSIST_MS 30000
 #define WG_MTU_LEAST 1280
 #define WG_MAKE_MS 5000   /* a device that is not made by then is given up */
 #define WG_ANSWER_MS 5000 /* a device that does not answer for so long is given up */
@@ -54,6 +55,10 @@ struct wg_peer {
     char     endpoint[WG_PLACE_TEXT];    /* ""; leaves it as it is */
     char     address[WG_ADDRESS_TEXT];   /* the one allowed address, taken from whoever had it; "": may carry nothing */
     uint16_t keepalive_s;                /* 0: none */
+    /* WireGuard repeats a handshake that got no answer only after 5 s. When the other side learns of us at about the same
+     * time, that is long: until the first answer the handshake is begun anew after so long, then twice as long, and so
+     * on, for WG_INSIST_MS in all, for up to 256 peers at once. Needs a keepalive, which begins it. 0: WireGuard's way. */
+    uint16_t insist_ms;
 };
 
 /* What a peer is, as the device knows it. */

@@ -89,6 +89,22 @@ must_check struct err uapi_read(struct str answer, struct wg_answer *out);
 /* What `wg show NAME dump` prints. */
 must_check struct err kernel_read_dump(struct str dump, struct wg_answer *out);
 
+/* ---- handshakes begun anew (insist.c) -------------------------------------------------------------------- */
+
+struct wg_insist {
+    struct wg_insist *next;
+    struct wg_peer    peer;
+    uint64_t          again_ms;
+    uint64_t          until_ms;
+    uint64_t          wait_ms;
+};
+
+void insist_take(struct wg_device *d, const struct wg_peer *peers, size_t count); /* what was just asked for */
+void insist_free(struct wg_device *d);
+
+/* To be said once the device is ready. */
+void wg_ask(struct wg_device *d, struct wg_ask like);
+
 /* ---- a device ------------------------------------------------------------------------------------------- */
 
 enum wg_state {
@@ -136,6 +152,10 @@ struct wg_device {
     uint64_t                 halted_ms; /* when it was first told to end; 0: never */
     bool                     ask_port;
     uint16_t                 listen_port;
+
+    struct wg_insist *insists;
+    struct net_timer *insist_timer;
+    bool              insist_reading;
 
     struct wg_ask *asked; /* to be said, in order, one at a time */
     struct wg_ask *held;  /* of the caller, until it is ready */
