@@ -23,7 +23,7 @@ static const struct field assignment_fields[] = {
     FIELD_TEXT(struct assignment, recipe, SEEN_OPERATOR, LIVE, "name of its recipe"),
     FIELD_BYTES(struct assignment, recipe_hash, SEEN_OPERATOR, LIVE, "SHA-256 of the recipe's text"),
     FIELD_TEXT(struct assignment, image, SEEN_OPERATOR, LIVE, "its image, by digest"),
-    FIELD_U32(struct assignment, cpus_milli, 1, 1u << 24, SEEN_OPERATOR, LIVE, "thousandths of a CPU it may use"),
+    FIELD_U32(struct assignment, cpus_milli, 1, 1u << 27, SEEN_OPERATOR, LIVE, "thousandths of a CPU it may use"),
     FIELD_U64(struct assignment, memory_bytes, 1, COUNTED_MAX, SEEN_OPERATOR, LIVE, "memory it may use"),
     FIELD_LIST(struct assignment, gpus, gpus_count, &assign_gpu_type, SEEN_OPERATOR, OPTIONAL, "GPUs it holds"),
     FIELD_BYTES(struct assignment, secret, SEEN_OPERATOR, LIVE, "the cluster's: recipe secrets come from it"),

@@ -14,7 +14,10 @@
  * alive (cumulative). The network charges
  *     price × min(reported, elapsed by its own clock since the first passed check, seen) − already charged
  * so that a repeated, lost or late report changes nothing. A closing node's last reports still count for NODE_CLOSING_MS,
- * up to the moment it was closed; after that nothing does. */
+ * up to the moment it was closed; after that nothing does.
+ *
+ * A cluster of one node has no other node to watch it: its own witness counts, so its supplier's word is all there is, and
+ * `seen` says nothing. A witness through the gateway's tunnel, which would be none of his, is not there yet. */
 #ifndef CLUSTER_CLUSTER_H
 #define CLUSTER_CLUSTER_H
 

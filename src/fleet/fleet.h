@@ -53,6 +53,7 @@ struct device {
     uint8_t        instance[16];
     struct instant seen;           /* last word of its link */
     struct instant quarrel;        /* since when a second instance keeps asking; 0: none does */
+    bool           leapt;          /* the epoch has leapt past what it had seen */
     bool           has_images;
     uint64_t       version;        /* of its desired state */
     struct instant told;           /* when that was last sent */

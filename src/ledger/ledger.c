@@ -22,7 +22,7 @@ const struct record_type ledger_account_type = RECORD_TYPE("ledger_account", "le
                                                            "one side of the books");
 
 static const struct field transfer_fields[] = {
-    FIELD_U64(struct transfer, number, 1, INT64_MAX, SEEN_OWNER, STORED | KEY, "counts up without a gap"),
+    FIELD_U64(struct transfer, number, 1, RECORD_INT_MAX, SEEN_OWNER, STORED | KEY, "counts up without a gap"),
     FIELD_ID(struct transfer, from, SEEN_OPERATOR, STORED, "ledger account that gave"),
     FIELD_ID(struct transfer, to, SEEN_OPERATOR, STORED, "ledger account that got"),
     FIELD_MICROS(struct transfer, amount, "amount_micros", 1, SEEN_OWNER, STORED, "micro-USDC"),
@@ -82,6 +82,7 @@ struct err ledger_post(struct ledger *l, struct ledger_account *from, struct led
         return ERR(FUNDS, "the balance does not cover it");
     if (amount.micros > MONEY_MICROS_MAX || to->balance.micros > MONEY_MICROS_MAX - amount.micros)
         return ERR(LIMIT, "an account can't hold that much");
+    if (from->balance.micros < amount.micros - MONEY_MICROS_MAX) return ERR(LIMIT, "the network can't hold that much");
 
     from->balance = money_sub(from->balance, amount);
     to->balance   = money_add(to->balance, amount);

@@ -1,12 +1,12 @@
 /* ledger.h: who owns what. Double entry, in memory, pure.
  *
  * Money is only ever moved: a transfer takes an amount from one account and gives it to another, so the sum
- * over all accounts is zero, always. Only an account of the outside world may go below zero: there money
- * enters and leaves the network. Every transfer names its cause and its subject, so that each balance can be
- * explained.
+ * over all accounts is zero, always. Only an account of the outside world may go below zero, down to
+ * -MONEY_MICROS_MAX: there money enters and leaves the network. So all the others together hold no more than
+ * MONEY_MICROS_MAX, and a transfer between two of them never fails for size. Every transfer names its cause and
+ * its subject, so that each balance can be explained.
  *
- * Accounts are records (their balance is stored with them, and is checked against the transfers when a store
- * is loaded); transfers are records that are only ever added. */
+ * Accounts are records, their balance stored with them; transfers are records that are only ever added. */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
 
@@ -70,7 +70,7 @@ struct ledger_account *ledger_account(struct ledger *l, enum ledger_kind kind, s
 struct money           ledger_balance(const struct ledger *l, enum ledger_kind kind, struct id owner);
 
 /* Moves money and fills *t, number included. ERR_FUNDS when `from` would go below zero, and it is not the
- * outside. `amount` zero moves nothing: *t then has number 0. */
+ * outside; ERR_LIMIT when more would be in the network than MONEY_MICROS_MAX. `amount` zero moves nothing: *t then has number 0. */
 must_check struct err ledger_post(struct ledger *l, struct ledger_account *from, struct ledger_account *to,
                                   struct money amount, enum ledger_cause cause, struct id subject, struct instant at,
                                   struct transfer *t);

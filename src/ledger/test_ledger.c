@@ -62,8 +62,10 @@ static void money_moves_as_the_table_says(void **state)
         { "s1", "b1", 399, ERR_NONE, 0, 799 },
         { "s1", "b1", 1, ERR_FUNDS, 0, 799 },
         { "o", "b1", MONEY_MICROS_MAX, ERR_LIMIT, -1000, 799 },
-        { "o", "b2", MONEY_MICROS_MAX, ERR_NONE, -1000 - MONEY_MICROS_MAX, MONEY_MICROS_MAX },
-        { "e1", "b2", 200, ERR_LIMIT, 200, MONEY_MICROS_MAX },
+        { "o", "b2", MONEY_MICROS_MAX, ERR_LIMIT, -1000, 0 }, /* the outside's side must fit its record too */
+        { "o", "b2", MONEY_MICROS_MAX - 1000, ERR_NONE, -MONEY_MICROS_MAX, MONEY_MICROS_MAX - 1000 },
+        { "o", "b2", 1, ERR_LIMIT, -MONEY_MICROS_MAX, MONEY_MICROS_MAX - 1000 },
+        { "e1", "b2", 200, ERR_NONE, 0, MONEY_MICROS_MAX - 800 },
     };
     uint64_t moved = 0;
     for (size_t i = 0; i < countof(rows); i++) {

@@ -10,7 +10,7 @@ static const struct field recipe_fields[] = {
     FIELD_ENUM(struct recipe_facts, unit, unit_names, SEEN_PUBLIC, COLUMN, "what a quantity counts"),
     FIELD_U32(struct recipe_facts, nodes_max, 1, QUANTITY_MAX, SEEN_PUBLIC, COLUMN, "most nodes of one cluster"),
     FIELD_U32(struct recipe_facts, cpus_min, 0, 4096, SEEN_PUBLIC, LIVE, "CPUs a device must have"),
-    FIELD_U64(struct recipe_facts, memory_min, 0, INT64_MAX, SEEN_PUBLIC, LIVE, "bytes of memory it must have"),
+    FIELD_U64(struct recipe_facts, memory_min, 0, RECORD_INT_MAX, SEEN_PUBLIC, LIVE, "bytes of memory it must have"),
     FIELD_MS(struct recipe_facts, ready_timeout, "ready_timeout_ms", SEEN_PUBLIC, LIVE, "given up if not ready then"),
     FIELD_MS(struct recipe_facts, silent, "silent_ms", SEEN_PUBLIC, LIVE, "before a silent node is called lost"),
     FIELD_MS(struct recipe_facts, missed, "missed_ms", SEEN_PUBLIC, LIVE, "before one that is only missed is"),
@@ -37,12 +37,13 @@ static const struct field quote_fields[] = {
 };
 const struct record_type quote_type = RECORD_TYPE("quote", "quotes", struct quote, quote_fields, "a price that holds");
 
-struct money market_total(struct hourly price, uint32_t quantity, struct span duration)
+struct err market_total(struct hourly price, uint32_t quantity, struct span duration, struct money *out)
 {
     struct money one   = bill_usage(price, 1, duration);
     __int128     total = (__int128)one.micros * quantity;
-    check(total <= INT64_MAX);
-    return (struct money){ (int64_t)total };
+    if (total > MONEY_MICROS_MAX) return ERR(LIMIT, "that costs more than the network can hold");
+    *out = (struct money){ (int64_t)total };
+    return OK;
 }
 
 struct money market_fee(struct money charge, uint32_t fee_basis_points)

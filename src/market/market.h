@@ -52,7 +52,8 @@ struct quote {
 };
 extern const struct record_type quote_type;
 
-struct money market_total(struct hourly price, uint32_t quantity, struct span duration);
+/* ERR_LIMIT: above MONEY_MICROS_MAX, which nobody has. */
+must_check struct err market_total(struct hourly price, uint32_t quantity, struct span duration, struct money *out);
 
 /* How the cumulative charge of one node is split: the fee rounded down, the rest the supplier's. */
 struct money market_fee(struct money charge, uint32_t fee_basis_points);

@@ -21,9 +21,22 @@ static void a_total_is_what_one_costs_times_how_many(void **state)
         { 1, 3, MS_PER_HOUR, 3 },
         { HOURLY_MICROS_MAX, 10, (int64_t)24 * MS_PER_HOUR, HOURLY_MICROS_MAX * 240 },
     };
-    for (size_t i = 0; i < countof(rows); i++)
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct money total;
         assert_int_equal(market_total((struct hourly){ rows[i].price }, rows[i].quantity,
-                                      (struct span){ rows[i].duration }).micros, rows[i].total);
+                                      (struct span){ rows[i].duration }, &total).code, ERR_NONE);
+        assert_int_equal(total.micros, rows[i].total);
+    }
+}
+
+static void what_nobody_can_pay_has_no_total(void **state)
+{
+    (void)state;
+    struct money total = { 7 };
+    assert_int_equal(market_total((struct hourly){ HOURLY_MICROS_MAX }, 2, (struct span){ SPAN_MS_MAX }, &total).code, ERR_LIMIT);
+    assert_int_equal(market_total((struct hourly){ HOURLY_MICROS_MAX }, QUANTITY_MAX, (struct span){ SPAN_MS_MAX }, &total).code,
+                     ERR_LIMIT);
+    assert_int_equal(total.micros, 7);
 }
 
 /* However the time is cut into pieces, what all nodes are charged never exceeds the quote. */
@@ -35,13 +48,15 @@ static void no_division_of_the_time_costs_more_than_the_quote(void **state)
         struct hourly price    = { (int64_t)prng_below(&p, 5000000) };
         struct span   duration = { DURATION_MS_MIN + (int64_t)prng_below(&p, MS_PER_DAY) };
         uint32_t      quantity = 1 + (uint32_t)prng_below(&p, 20);
-        int64_t       total    = market_total(price, quantity, duration).micros, charged = 0;
+        int64_t       charged  = 0;
+        struct money  total;
+        assert_int_equal(market_total(price, quantity, duration, &total).code, ERR_NONE);
         for (uint32_t i = 0; i < quantity; i++) {
             int64_t first = (int64_t)prng_below(&p, (uint64_t)duration.ms + 1); /* served by one, the rest by another */
             charged += bill_usage(price, 1, (struct span){ first }).micros;
             charged += bill_usage(price, 1, (struct span){ duration.ms - first }).micros;
         }
-        assert_true(charged <= total);
+        assert_true(charged <= total.micros);
     }
 }
 
@@ -63,6 +78,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_total_is_what_one_costs_times_how_many),
+        cmocka_unit_test(what_nobody_can_pay_has_no_total),
         cmocka_unit_test(no_division_of_the_time_costs_more_than_the_quote),
         cmocka_unit_test(the_fee_and_the_rest_are_the_charge),
     };

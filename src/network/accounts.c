@@ -74,7 +74,9 @@ void on_token(struct step *s)
 {
     struct network    *n   = s->n;
     struct id          tag = network_tag(s->in->token.hash);
-    struct join_grant *g   = table_find(&n->grants, tag) ? NULL : table_add(&n->grants, tag);
+    if (s->in->token.ask.micros < 0 || s->in->token.ask.micros > HOURLY_MICROS_MAX)
+        return step_reply(s, ERR(INVALID, "a unit asks at most 100,000 USDC an hour"), tag, 0);
+    struct join_grant *g = table_find(&n->grants, tag) ? NULL : table_add(&n->grants, tag);
     if (!g) return step_reply(s, ERR(LIMIT, "the network keeps no more join tokens"), tag, 0);
 
     memcpy(g->hash, s->in->token.hash, sizeof g->hash);

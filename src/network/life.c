@@ -136,11 +136,12 @@ void node_settle(struct step *s, struct cluster *c, struct node *x)
     cluster_event(s, c);
 }
 
-void node_close(struct step *s, struct cluster *c, struct node *x)
+/* What it serves after the paid end, until a tick comes, is not paid for. */
+static void stop_counting(struct step *s, const struct cluster *c, struct node *x)
 {
-    struct device *d = table_find(&s->n->devices, x->device.id);
-    x->closed        = s->now;
-    node_leaves_mesh(s, c, x);
+    struct device *d    = table_find(&s->n->devices, x->device.id);
+    bool           past = c->ends.ms && instant_before(c->ends, s->now);
+    x->closed           = past ? c->ends : s->now;
     if (x->state == NODE_PLACED) {
         node_move(x, NODE_CLOSED);
         release(s, x);
@@ -152,13 +153,20 @@ void node_close(struct step *s, struct cluster *c, struct node *x)
     step_changed(s, &node_type, x);
 }
 
+void node_close(struct step *s, struct cluster *c, struct node *x)
+{
+    node_leaves_mesh(s, c, x);
+    stop_counting(s, c, x);
+}
+
 void cluster_end(struct step *s, struct cluster *c, bool failed, struct str why)
 {
     cluster_move(c, CLUSTER_ENDING);
     c->failed = failed;
     check(str_copy(why, c->why, sizeof c->why).code == ERR_NONE);
+    cluster_leaves_mesh(s, c);
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));)
-        if (node_is_live(x)) node_close(s, c, x);
+        if (node_is_live(x)) stop_counting(s, c, x);
     step_effect(s, EFFECT_REVOKE, c->id.id);
     cluster_changed(s, c);
 }

@@ -6,6 +6,8 @@
 
 #define QUARREL_MS 10000 /* two instances of one key at once for so long: a copied state folder */
 #define TELL_AGAIN_MS 5000
+#define TELL_A_STEP_MAX 8192
+#define EPOCH_LEAP_MAX 1000000 /* starts of the network that a backup may lack */
 
 void device_changed(struct step *s, struct device *d)
 {
@@ -20,6 +22,27 @@ void device_tell(struct step *s, struct device *d)
     d->version++;
     d->told = s->now;
     if (d->session) step_effect(s, EFFECT_DESIRED, d->id.id)->session = d->session;
+}
+
+void devices_tell_more(struct step *s)
+{
+    struct network *n = s->n;
+    for (uint32_t told = 0; n->telling && told < TELL_A_STEP_MAX;) {
+        if (n->telling > n->devices.used) {
+            n->telling = 0;
+            return;
+        }
+        struct device *d = table_at(&n->devices, n->telling++ - 1);
+        if (!d->session) continue; /* its next link tells it */
+        device_tell(s, d);
+        told++;
+    }
+}
+
+void devices_tell_all(struct step *s)
+{
+    s->n->telling = 1;
+    devices_tell_more(s);
 }
 
 static void refuse(struct step *s, struct err why)
@@ -139,6 +162,8 @@ void gateway_link_up(struct step *s)
     struct network *n     = s->n;
     uint32_t        place = map_find(&n->gateways_by_tag, network_tag(s->in->link.public_key));
     struct gateway *g     = place == MAP_NONE ? NULL : table_at(&n->gateways, place);
+    if (g && memcmp(g->public_key, s->in->link.public_key, sizeof g->public_key) != 0)
+        return refuse(s, ERR(DENIED, "this key is not this gateway's"));
     if (!g) {
         struct join_grant *grant = NULL;
         struct err         e     = grant_of(s, &grant);
@@ -219,7 +244,8 @@ static bool holds_all(const struct network *n, const struct observed *o)
 static void device_judge(struct step *s, struct device *d, const struct observed *o)
 {
     bool        known   = d->cpus > 0 && d->memory_bytes > 0;
-    struct str  trouble = str_from(o->trouble);
+    bool        ahead   = o->epoch > s->n->meta.epoch; /* it would ignore all it is told */
+    struct str  trouble = ahead ? STR("it says that it has seen a later state of this network") : str_from(o->trouble);
     const char *wait    = !d->has_images ? "it fetches the base images" : "it has not said what it is";
     bool        ready   = d->has_images && known && trouble.len == 0;
     struct str  why     = ready ? STR("") : trouble.len ? trouble : str_from(wait);
@@ -231,6 +257,14 @@ static void device_judge(struct step *s, struct device *d, const struct observed
     else if (same)
         return;
     device_changed(s, d);
+}
+
+/* Public halves are no secret: a node that shows another's as its own would take that one's place in the mesh. */
+static bool key_is_taken(const struct network *n, const struct cluster *c, const struct node *x, const uint8_t *key)
+{
+    for (const struct node *y = NULL; (y = cluster_node(n, c, y));)
+        if (y != x && node_is_live(y) && memcmp(y->mesh_key, key, MESH_KEY_BYTES) == 0) return true;
+    return false;
 }
 
 static void take_report(struct step *s, struct device *d, const struct observed_node *o)
@@ -248,7 +282,7 @@ static void take_report(struct step *s, struct device *d, const struct observed_
     static const uint8_t none[MESH_KEY_BYTES];
     bool new_key = memcmp(o->mesh_key, none, sizeof none) != 0 && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
     memcpy(x->inside, o->inside, sizeof x->inside);
-    if (new_key) {
+    if (new_key && !key_is_taken(s->n, c, x, o->mesh_key)) {
         if (x->has_key) node_leaves_mesh(s, c, x);
         memcpy(x->mesh_key, o->mesh_key, sizeof x->mesh_key);
         x->has_key = true;
@@ -277,17 +311,25 @@ static void settle_ended(struct step *s, struct device *d, const struct observed
     }
 }
 
+/* This store is older than what the worker has seen: a restored backup. Believed once a device and start, and within
+ * reason, so that a liar can't count the epochs up to where numbers end, or have everybody told again and again. */
+static void leap_past(struct step *s, struct device *d, uint64_t epoch)
+{
+    struct meta *meta = &s->n->meta;
+    if (epoch <= meta->epoch || epoch - meta->epoch > EPOCH_LEAP_MAX || d->leapt) return;
+    d->leapt    = true;
+    meta->epoch = epoch + 1;
+    step_changed(s, &meta_type, meta);
+    devices_tell_all(s);
+}
+
 void on_observed(struct step *s)
 {
     struct device         *d = device_of(s);
     const struct observed *o = s->in->observed;
     if (!d) return;
     d->seen = s->now;
-    if (o->epoch > s->n->meta.epoch) { /* this store is older than what the worker has seen: a restored backup */
-        s->n->meta.epoch = o->epoch + 1;
-        step_changed(s, &meta_type, &s->n->meta);
-        for (struct device *each = NULL; (each = table_next(&s->n->devices, each));) device_tell(s, each);
-    }
+    leap_past(s, d, o->epoch);
     if (o->specs_count) take_specs(s, d, &o->specs[0]);
     d->has_images = holds_all(s->n, o);
     device_judge(s, d, o);

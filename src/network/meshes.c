@@ -44,7 +44,7 @@ static void pair_relay(struct step *s, const struct node *a, const struct node *
 
     struct relay *r    = table_add(&n->relays, pair_id(a, b));
     bool          less = id_cmp(a->id.id, b->id.id) < 0;
-    check(r);
+    if (!r) return; /* the row of a pair that parted in this step is free only in the next */
     r->pair             = (struct mesh_pair){ less ? a->id : b->id, less ? b->id : a->id, slot };
     n->slots_used[slot] = 1;
     step_changed(s, &relay_type, r);
@@ -86,14 +86,17 @@ void cluster_owe_maps(struct step *s, struct cluster *c)
     }
 }
 
+static void relay_end(struct step *s, struct relay *r)
+{
+    s->n->slots_used[r->pair.slot]                  = 0;
+    step_effect(s, EFFECT_RELAY_GONE, r->id)->count = r->pair.slot;
+    step_removed(s, &relay_type, &s->n->relays, r);
+}
+
 static void part(struct step *s, const struct node *x, const struct node *y)
 {
     struct relay *r = table_find(&s->n->relays, pair_id(x, y));
-    if (r) {
-        s->n->slots_used[r->pair.slot]                        = 0;
-        step_effect(s, EFFECT_RELAY_GONE, r->id)->count = r->pair.slot;
-        step_removed(s, &relay_type, &s->n->relays, r);
-    }
+    if (r) relay_end(s, r);
     if (!node_is_live(y)) return;
     memcpy(step_effect(s, EFFECT_MESH_GONE, y->id.id)->key, x->mesh_key, MESH_KEY_BYTES);
 }
@@ -106,6 +109,20 @@ void node_leaves_mesh(struct step *s, struct cluster *c, struct node *x)
         if (y != x) part(s, x, y);
     x->seen_a[0] = 0;
     x->seen_b[0] = 0;
+}
+
+/* Nobody stays who would have to be told of the others: a word for each pair would be millions. */
+void cluster_leaves_mesh(struct step *s, struct cluster *c)
+{
+    struct network *n = s->n;
+    for (struct node *x = NULL; (x = cluster_node(n, c, x));)
+        if (node_is_live(x) && x->has_key)
+            memcpy(step_effect(s, EFFECT_MEET_GONE, x->id.id)->key, x->mesh_key, MESH_KEY_BYTES);
+    for (struct relay *r = NULL; (r = table_next(&n->relays, r));) {
+        if (table_find(&n->relays, r->id) != r) continue; /* it ended earlier in this step */
+        const struct node *x = table_find(&n->nodes, r->pair.a.id);
+        if (id_eq(x->cluster.id, c->id.id)) relay_end(s, r);
+    }
 }
 
 void on_silent(struct step *s)
@@ -132,11 +149,24 @@ static struct gateway *gateway_of(struct step *s)
     return g && g->session == s->in->session ? g : NULL;
 }
 
+/* The relay's ports in decimal must fit behind its host in an endpoint, and all of them below 65,536. */
+static bool relay_is_usable(const char *host, uint32_t port_base, uint32_t slots)
+{
+    return strlen(host) + sizeof ":65535" <= MESH_ENDPOINT_TEXT && port_base + 2 * (uint64_t)slots <= 65536;
+}
+
 /* What a gateway says of itself goes into the desired state of every node, so a change is told to all. */
 void on_gw_up(struct step *s)
 {
     struct gateway *g = gateway_of(s);
     if (!g) return;
+    if (!relay_is_usable(s->in->gw_up.relay_host, s->in->gw_up.relay_port_base, s->in->gw_up.relay_slots)) {
+        struct effect *e = step_effect(s, EFFECT_CLOSE, g->id.id);
+        e->session       = g->session;
+        e->error         = ERR(INVALID, "the relay's address is too long, or its ports end above 65,535");
+        g->session       = 0;
+        return;
+    }
     struct gateway was = *g;
     g->meets[0]        = s->in->gw_up.meet;
     g->meets_count     = 1;
@@ -148,8 +178,7 @@ void on_gw_up(struct step *s)
     if (record_stored_eq(&gateway_type, &was, g)) return;
 
     step_changed(s, &gateway_type, g);
-    for (struct node *x = NULL; (x = table_next(&s->n->nodes, x));)
-        if (node_is_live(x)) device_tell(s, table_find(&s->n->devices, x->device.id));
+    devices_tell_all(s);
 }
 
 void on_gw_seen(struct step *s)

@@ -45,7 +45,8 @@ static void tag_map(struct map *m, struct arena *a, const struct table *t, size_
 void network_init(struct network *n, const struct network_limits *l, const struct network_config *config, void *memory,
                   size_t bytes)
 {
-    struct arena a = ARENA_IN(memory, bytes);
+    struct arena a = ARENA_IN_ZEROS(memory, bytes);
+    check(l->relays_max < NETWORK_DOOMED_MAX && config->recipe_count <= NETWORK_RECIPES_MAX);
     memset(n, 0, sizeof *n);
     n->config      = *config;
     n->meta.number = 1;
@@ -110,6 +111,8 @@ static struct err load_relay(struct network *n, const void *record)
     void *row;
     TRY(put(&n->relays, record, &row));
     struct relay *r = row;
+    if (!table_find(&n->nodes, r->pair.a.id) || !table_find(&n->nodes, r->pair.b.id))
+        return ERR(CORRUPT, "a stored pair lacks one of its nodes");
     if (r->pair.slot >= n->relays.most || n->slots_used[r->pair.slot])
         return ERR(CORRUPT, "two stored pairs share a slot of the relay");
     n->slots_used[r->pair.slot] = 1;
@@ -120,6 +123,9 @@ static struct err load_tagged(struct table *t, struct map *tags, const void *rec
 {
     void *row;
     TRY(put(t, record, &row));
+    struct id tag;
+    memcpy(&tag, (const char *)row + tags->offset, sizeof tag);
+    if (map_find(tags, tag) != MAP_NONE) return ERR(CORRUPT, "two stored records share a key");
     map_put(tags, table_place(t, row));
     return OK;
 }
@@ -160,18 +166,23 @@ static struct err check_books(const struct network *n)
 static struct err check_cluster(const struct network *n, const struct cluster *c)
 {
     struct money held = ledger_balance(&n->ledger, LEDGER_ESCROW, c->id.id), charged = { 0 };
-    uint32_t     heads = 0;
+    uint32_t     heads = 0, nodes = 0, units = 0;
     for (const struct node *x = NULL; (x = cluster_node(n, c, x));) {
         if (x->charged.micros > node_charge(x, c->price, n->meta.now).micros)
             return ERR(CORRUPT, "a node was charged more than it served");
         charged = money_add(charged, x->charged);
-        heads += x->role == NODE_HEAD && node_is_live(x);
+        if (!node_is_live(x)) continue;
+        heads += x->role == NODE_HEAD;
+        nodes++;
+        units += x->units;
     }
     if (charged.micros != c->charged.micros) return ERR(CORRUPT, "a cluster's charge is not its nodes'");
     if (c->escrow.micros != held.micros + c->charged.micros + c->refunded.micros)
         return ERR(CORRUPT, "a cluster's escrow is not held, charged and refunded");
     if (!cluster_is_live(c) && held.micros != 0) return ERR(CORRUPT, "an ended cluster still holds money");
     if (heads > 1) return ERR(CORRUPT, "a cluster has two heads");
+    if (nodes > c->size || units > c->quantity || c->size - nodes > c->quantity - units)
+        return ERR(CORRUPT, "a cluster has more than was paid for");
     return OK;
 }
 

@@ -26,7 +26,8 @@
 #define NETWORK_RECIPES_MAX 32
 #define NETWORK_GATEWAYS_MAX 16
 #define NETWORK_IMAGES_MAX 8
-#define NETWORK_DOOMED_MAX 1024
+#define NETWORK_DOOMED_MAX 32768 /* records removed in one step: all relayed pairs at once, and some that have expired */
+#define NETWORK_NODES_MAX 2500 /* of one cluster: a full mesh is offered so far */
 #define NETWORK_TICK_MS 200 /* give INPUT_TICK at least so often */
 #define SILENT_MS_MAX 15000 /* patience with nodes of a recipe that is no longer offered */
 
@@ -236,7 +237,9 @@ struct change {
     bool                      removed;
 };
 
-#define EFFECTS_MAX 65536
+/* Twice what the largest single thing can bring (a cluster of NETWORK_NODES_MAX that ends). What time brings to many
+ * clusters at once is spread over ticks: see step_has_room. */
+#define EFFECTS_MAX 131072
 #define CHANGES_MAX 131072
 #define TRANSFERS_A_STEP_MAX 65536
 
@@ -282,6 +285,10 @@ struct network {
     uint8_t              *slots_used; /* of the relay, a byte each */
     struct device       **chosen;     /* room for place_choose */
     uint64_t         made;       /* ids made in this step */
+    struct instant   back_by;    /* after a start: whoever has not linked again by then is away */
+    uint32_t         watched;    /* place of the cluster that the ticks last looked at */
+    uint32_t         forgot_quotes, forgot_keys, forgot_grants; /* places that were looked at last */
+    uint32_t         telling;    /* place + 1 of the device that hears next of what all must hear; 0: nothing */
     struct network_doomed {
         struct table *table;
         void         *row;

@@ -18,6 +18,9 @@ void           step_removed(struct step *s, const struct record_type *type, stru
 struct effect *step_effect(struct step *s, enum effect_kind kind, struct id subject);
 void           step_reply(struct step *s, struct err e, struct id subject, uint64_t count);
 struct id      step_id(struct step *s, struct str kind); /* a new one */
+/* Whether the end of one more cluster would fit. What comes with time waits for the next tick when it would not; what
+ * somebody asks for alone in a step always fits. */
+bool           step_has_room(const struct step *s);
 /* Moves money, and notes the two accounts and the transfer. */
 struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to, struct money amount,
                      enum ledger_cause cause, struct id subject);
@@ -37,6 +40,9 @@ void on_release(struct step *s);
 /* The device's desired state is another one now. */
 void device_tell(struct step *s, struct device *d);
 void device_changed(struct step *s, struct device *d); /* stored, and its watchers told */
+/* All linked devices are to hear of it, as many in this step as TELL_A_STEP_MAX, the others in the ticks to come. */
+void devices_tell_all(struct step *s);
+void devices_tell_more(struct step *s);
 
 /* orders.c */
 void on_quote(struct step *s);
@@ -69,6 +75,7 @@ void               gateway_link_up(struct step *s);
 struct mesh_member node_member(const struct node *x);
 void               node_met(struct step *s, struct cluster *c, struct node *x); /* its key or place is new */
 void               node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
+void               cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
 void               cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
 const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
 

@@ -6,11 +6,16 @@
 static struct place_need need_of(const struct recipe_facts *r, struct hourly price_max)
 {
     return (struct place_need){
-        .gpus       = r->unit == UNIT_GPU,
+        .gpus_min   = r->unit == UNIT_GPU ? 1 : 0,
         .cpus_min   = r->cpus_min,
         .memory_min = r->memory_min,
         .price_max  = price_max,
     };
+}
+
+static uint32_t nodes_most(const struct recipe_facts *r)
+{
+    return r->nodes_max < NETWORK_NODES_MAX ? r->nodes_max : NETWORK_NODES_MAX;
 }
 
 void on_quote(struct step *s)
@@ -24,13 +29,16 @@ void on_quote(struct step *s)
     if (want == 0 || want > QUANTITY_MAX) return step_reply(s, ERR(INVALID, "the quantity is 1 to 20,000"), none, 0);
     if (span.ms < DURATION_MS_MIN || span.ms > SPAN_MS_MAX)
         return step_reply(s, ERR(INVALID, "the duration is a minute to a year"), none, 0);
-    if (want > r->nodes_max && r->unit == UNIT_MACHINE)
-        return step_reply(s, ERR(INVALID, "that is more nodes than this recipe can have"), none, r->nodes_max);
+    if (want > nodes_most(r) && r->unit == UNIT_MACHINE)
+        return step_reply(s, ERR(INVALID, "that is more nodes than this recipe can have"), none, nodes_most(r));
 
     struct hourly     price;
     struct place_need need  = need_of(r, (struct hourly){ HOURLY_MICROS_MAX });
-    uint32_t          units = place_available(&n->devices, &need, want, &price);
+    uint32_t          units = place_available(&n->devices, &need, want, n->chosen, &price);
     if (units < want) return step_reply(s, ERR(CAPACITY, "the network has not that many free"), none, units);
+    struct money total;
+    struct err   e = market_total(price, want, span, &total);
+    if (e.code) return step_reply(s, e, none, 0);
     struct quote *q = table_add(&n->quotes, step_id(s, STR("quote")));
     if (!q) return step_reply(s, ERR(LIMIT, "too many quotes are open: try again in a minute"), none, 0);
 
@@ -43,7 +51,7 @@ void on_quote(struct step *s)
                   .duration         = span,
                   .price            = price,
                   .fee_basis_points = n->config.fee_basis_points,
-                  .total            = market_total(price, want, span),
+                  .total            = total,
                   .available        = units,
                   .made             = s->now,
                   .expires          = instant_add(s->now, (struct span){ QUOTE_VALID_MS }),
@@ -81,7 +89,7 @@ static uint32_t choose(struct network *n, const struct place_need *need, uint32_
     uint32_t found = place_choose(&n->devices, need, quantity, n->chosen);
     *units         = 0;
     for (uint32_t i = 0; i < found; i++) {
-        *units += need->gpus ? n->chosen[i]->gpus_count : 1;
+        *units += place_units(n->chosen[i], need);
         if (*units >= quantity) return i + 1;
     }
     return 0;
@@ -101,14 +109,14 @@ static uint32_t choose_head(struct device *const *chosen, uint32_t count)
     return best;
 }
 
-static void add_nodes(struct step *s, struct cluster *c, uint32_t count, bool gpus)
+static void add_nodes(struct step *s, struct cluster *c, uint32_t count, const struct place_need *need)
 {
     struct device **chosen = s->n->chosen;
     uint32_t        head = choose_head(chosen, count), rest = c->quantity;
     for (uint32_t i = 0; i < count; i++) {
         /* The head comes first, so that its mesh address is the first. */
         struct device *d     = chosen[i == 0 ? head : i <= head ? i - 1 : i];
-        uint32_t       units = gpus && d->gpus_count < rest ? d->gpus_count : gpus ? rest : 1;
+        uint32_t       units = place_units(d, need) < rest ? place_units(d, need) : rest;
         rest -= units;
         struct node *x = cluster_add_node(s, c, d, i == 0 ? NODE_HEAD : NODE_WORKER, units);
         x->witness     = i < 2; /* the head watches all, the first worker watches the head */
@@ -128,6 +136,9 @@ void on_create(struct step *s)
     uint32_t                   units, size = choose(n, &need, q->quantity, &units);
     if (size == 0)
         return step_reply(s, ERR(CAPACITY, "the network has not that many free any more"), q->id.id, units);
+    if (size > nodes_most(r))
+        return step_reply(s, ERR(CAPACITY, "the machines that are free would be more nodes than this recipe can have"),
+                          q->id.id, units);
 
     struct ledger_account *balance = ledger_account(&n->ledger, LEDGER_BALANCE, s->in->account.id);
     struct cluster        *c       = table_add(&n->clusters, step_id(s, STR("cluster")));
@@ -152,7 +163,7 @@ void on_create(struct step *s)
     memcpy(c->recipe_hash, r->hash, sizeof c->recipe_hash);
     memcpy(c->image, r->image, sizeof c->image);
     memcpy(c->name, s->in->name[0] ? s->in->name : r->name, s->in->name[0] ? sizeof c->name : sizeof r->name);
-    add_nodes(s, c, size, need.gpus);
+    add_nodes(s, c, size, &need);
     cluster_changed(s, c);
 
     q->taken = true;
@@ -176,9 +187,12 @@ void on_extend(struct step *s)
         return step_reply(s, ERR(INVALID, "the duration is a minute to a year, in all"), c->id.id, 0);
 
     /* The difference of two totals, so that no micro is lost between two roundings. */
-    struct span  all  = { c->duration.ms + more.ms };
-    struct money cost = money_sub(market_total(c->price, c->quantity, all),
-                                  market_total(c->price, c->quantity, c->duration));
+    struct span  all = { c->duration.ms + more.ms };
+    struct money before, after;
+    struct err   e = market_total(c->price, c->quantity, all, &after);
+    if (e.code) return step_reply(s, e, c->id.id, 0);
+    check(market_total(c->price, c->quantity, c->duration, &before).code == ERR_NONE);
+    struct money cost = money_sub(after, before);
     struct money has  = ledger_balance(&s->n->ledger, LEDGER_BALANCE, c->owner.id);
     if (has.micros < cost.micros)
         return step_reply(s, ERR(FUNDS, "the balance does not cover the extension"), c->id.id,
@@ -186,8 +200,7 @@ void on_extend(struct step *s)
 
     struct ledger_account *balance = ledger_account(&s->n->ledger, LEDGER_BALANCE, c->owner.id);
     struct ledger_account *escrow  = ledger_account(&s->n->ledger, LEDGER_ESCROW, c->id.id);
-    struct err             e       = step_post(s, balance, escrow, cost, CAUSE_ESCROW, c->id.id);
-    if (e.code) return step_reply(s, e, c->id.id, 0);
+    check(step_post(s, balance, escrow, cost, CAUSE_ESCROW, c->id.id).code == ERR_NONE);
     c->escrow   = money_add(c->escrow, cost);
     c->duration = all;
     if (c->ends.ms) c->ends = instant_add(c->ends, more);

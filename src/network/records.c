@@ -63,9 +63,9 @@ const struct record_type relay_type = RECORD_TYPE("relay", "relays", struct rela
 
 static const struct field meta_fields[] = {
     FIELD_U64(struct meta, number, 1, 1, SEEN_OPERATOR, STORED | KEY, "there is one"),
-    FIELD_U64(struct meta, epoch, 0, INT64_MAX, SEEN_OPERATOR, STORED, "grows with every start"),
-    FIELD_U64(struct meta, sequence, 0, INT64_MAX, SEEN_OPERATOR, STORED, "inputs taken in"),
-    FIELD_U64(struct meta, transfers, 0, INT64_MAX, SEEN_OPERATOR, STORED, "number of the last transfer"),
+    FIELD_U64(struct meta, epoch, 0, RECORD_INT_MAX, SEEN_OPERATOR, STORED, "grows with every start"),
+    FIELD_U64(struct meta, sequence, 0, RECORD_INT_MAX, SEEN_OPERATOR, STORED, "inputs taken in"),
+    FIELD_U64(struct meta, transfers, 0, RECORD_INT_MAX, SEEN_OPERATOR, STORED, "number of the last transfer"),
     FIELD_MS(struct meta, now, "now_ms", SEEN_OPERATOR, STORED, "the network's clock: never goes back"),
 };
 const struct record_type meta_type = RECORD_TYPE("meta", "meta", struct meta, meta_fields, "where the network stands");

@@ -55,6 +55,12 @@ void step_removed(struct step *s, const struct record_type *type, struct table *
     table_unlink(table, row);
 }
 
+bool step_has_room(const struct step *s)
+{
+    return s->out->count < EFFECTS_MAX / 2 && s->out->change_count < CHANGES_MAX / 2 &&
+           s->out->transfer_count < TRANSFERS_A_STEP_MAX / 2;
+}
+
 struct effect *step_effect(struct step *s, enum effect_kind kind, struct id subject)
 {
     check(s->out->count < EFFECTS_MAX);
@@ -101,14 +107,13 @@ static void on_start(struct step *s)
     struct hash key = secret_derive(n->config.private_ids, STR("epoch"), n->meta.epoch);
     for (size_t i = 0; i < sizeof n->id_key; i++) n->id_key[i] = key.bytes[i] ^ s->in->start.chance[i];
 
+    n->back_by = instant_add(s->now, (struct span){ COME_BACK_MS });
     for (struct device *d = NULL; (d = table_next(&n->devices, d));) {
         if (d->state == DEVICE_CONNECTED || d->state == DEVICE_READY) device_move(d, DEVICE_OFFLINE);
-        d->seen = instant_add(s->now, (struct span){ COME_BACK_MS });
+        d->seen = n->back_by;
     }
-    for (struct node *x = NULL; (x = table_next(&n->nodes, x));) {
-        x->alive  = s->now;
+    for (struct node *x = NULL; (x = table_next(&n->nodes, x));)
         x->settle = instant_add(s->now, (struct span){ SETTLE_MS });
-    }
     for (struct cluster *c = NULL; (c = table_next(&n->clusters, c));)
         c->renew = instant_add(s->now, (struct span){ LEASE_RENEW_MS });
     step_changed(s, &meta_type, &n->meta);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define WITNESS_FRESH_MS 3000  /* a line older than this says nothing about now */
+#define DEVICE_RESTS_MS 10000  /* before a device that lost a node of a cluster gets another one of it */
+#define FORGET_A_TICK_MAX 4096
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
 
 /* ---- witnesses ---------------------------------------------------------------------------------------- */
@@ -24,11 +26,11 @@ static void take_entry(struct step *s, struct cluster *c, struct node *by, struc
     /* The head's word counts for the others, another's for the head; alone, there is nobody else. */
     if (by == x ? c->size == 1 : by->role == NODE_HEAD || x->role == NODE_HEAD) node_witnessed(x, by->id, e->seen_ms);
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
+    if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     if (!e->alive && by != x) {
         if (x->missed.ms == 0) x->missed = s->now;
         return;
     }
-    if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     x->alive  = s->now;
     x->missed = (struct instant){ 0 };
 }
@@ -115,7 +117,9 @@ void on_witnessed(struct step *s)
 static struct recipe_facts patience(const struct network *n, const struct cluster *c)
 {
     const struct recipe_facts *r = network_recipe(n, str_from(c->recipe));
-    return r ? *r : (struct recipe_facts){ .silent = { SILENT_MS_MAX }, .missed = { SILENT_MS_MAX } };
+    return r ? *r : (struct recipe_facts){ .silent        = { SILENT_MS_MAX },
+                                           .missed        = { SILENT_MS_MAX },
+                                           .ready_timeout = { MS_PER_HOUR } };
 }
 
 static bool link_is_gone(const struct step *s, const struct node *x, struct span for_so_long)
@@ -135,13 +139,19 @@ static bool head_is_missed(const struct step *s, const struct cluster *c, const 
     return false;
 }
 
+/* A device that takes a place and never begins must not keep the cluster from healing. */
+static bool replacement_is_late(const struct step *s, const struct cluster *c, const struct node *x, struct span most)
+{
+    return !cluster_is_forming(c) && instant_since(s->now, x->made).ms > most.ms && instant_before(s->n->back_by, s->now);
+}
+
 static bool is_lost(const struct step *s, const struct cluster *c, const struct node *x)
 {
     if (!node_is_live(x)) return false;
     if (x->phase == PHASE_ENDED) return true;
     struct recipe_facts r = patience(s->n, c);
     if (x->role == NODE_HEAD) return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
-    if (x->state == NODE_PLACED) return link_is_gone(s, x, r.silent);
+    if (x->state == NODE_PLACED) return link_is_gone(s, x, r.silent) || replacement_is_late(s, c, x, r.ready_timeout);
     if (x->missed.ms == 0) return false;
     return link_is_gone(s, x, r.silent) || instant_since(s->now, x->missed).ms >= r.missed.ms;
 }
@@ -175,25 +185,64 @@ static void lose(struct step *s, struct cluster *c, struct node *x)
     cluster_changed(s, c);
 }
 
+/* Where a node of this cluster was lost another one may be lost as well: such a device comes after all others, and only
+ * once it has rested, so that a container which ends at once isn't started over and over. */
+static bool has_failed(const struct step *s, const struct cluster *c, const struct device *d, bool *rested)
+{
+    bool failed = false;
+    *rested     = true;
+    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        if (!x->lost || !id_eq(x->device.id, d->id.id)) continue;
+        failed = true;
+        *rested &= instant_since(s->now, x->closed).ms >= DEVICE_RESTS_MS;
+    }
+    return failed;
+}
+
+static struct device *substitute(struct step *s, const struct cluster *c, const struct place_need *need)
+{
+    struct device  *spare = NULL;
+    struct device **found = s->n->chosen;
+    uint32_t        most  = s->n->devices.most - 1 < c->lost ? s->n->devices.most : c->lost + 1; /* one is another */
+    uint32_t        count = place_choose(&s->n->devices, need, most, found);
+    for (uint32_t i = 0; i < count; i++) {
+        bool rested;
+        if (!has_failed(s, c, found[i], &rested)) return found[i];
+        if (!spare && rested) spare = found[i];
+    }
+    return spare;
+}
+
+/* What a substitute must be, so that all missing ones together bring the missing units. */
+static struct place_need need_of(const struct cluster *c, const struct recipe_facts *r, uint32_t nodes, uint32_t units)
+{
+    return (struct place_need){ .gpus_min   = r->unit == UNIT_GPU ? (units + nodes - 1) / nodes : 0,
+                                .cpus_min   = r->cpus_min,
+                                .memory_min = r->memory_min,
+                                .price_max  = c->price };
+}
+
 /* Takes places that are empty. Before ready a market without a free device ends the cluster; later it waits for one. */
 static void fill(struct step *s, struct cluster *c)
 {
-    uint32_t live = 0;
-    for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) live += node_is_live(x);
-    const struct recipe_facts *r = network_recipe(s->n, str_from(c->recipe));
-    for (; live < c->size; live++) {
-        struct device    *d    = NULL;
-        struct place_need need = { .gpus       = r && r->unit == UNIT_GPU,
-                                   .cpus_min   = r ? r->cpus_min : 0,
-                                   .memory_min = r ? r->memory_min : 0,
-                                   .price_max  = c->price };
-        bool room = s->n->nodes.live < s->n->nodes.most && c->next_index <= MESH_INDEX_MAX;
-        if (!room || place_choose(&s->n->devices, &need, 1, &d) == 0) {
+    const struct recipe_facts *r     = network_recipe(s->n, str_from(c->recipe));
+    uint32_t                   nodes = c->size, units = c->quantity; /* that are missing */
+    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        if (!node_is_live(x)) continue;
+        nodes--;
+        units -= x->units;
+    }
+    for (; nodes && step_has_room(s); nodes--) {
+        bool              room = r && s->n->nodes.live < s->n->nodes.most && c->next_index <= MESH_INDEX_MAX;
+        struct place_need need = room ? need_of(c, r, nodes, units) : (struct place_need){ 0 };
+        struct device    *d    = room ? substitute(s, c, &need) : NULL;
+        if (!d) {
             if (cluster_is_forming(c)) cluster_end(s, c, true, STR("a device was lost before it was ready, and no other is free"));
             return;
         }
-        uint32_t units = need.gpus ? d->gpus_count : 1;
-        cluster_add_node(s, c, d, NODE_WORKER, units < c->quantity ? units : c->quantity);
+        uint32_t most = units - (nodes - 1), brings = place_units(d, &need) < most ? place_units(d, &need) : most;
+        units -= brings;
+        cluster_add_node(s, c, d, NODE_WORKER, brings);
         appoint_witness(s, c);
         cluster_changed(s, c);
     }
@@ -217,12 +266,13 @@ static void finish(struct step *s, struct cluster *c)
 
 static void watch_ending(struct step *s, struct cluster *c)
 {
-    bool all = true;
+    bool back = !instant_before(s->now, s->n->back_by); /* after a start, last reports need time to come */
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
-        if (x->state == NODE_CLOSING && instant_since(s->now, x->closed).ms >= NODE_CLOSING_MS) node_settle(s, c, x);
-        all &= x->state == NODE_CLOSED;
+        if (!step_has_room(s)) return;
+        if (x->state == NODE_CLOSING && back && instant_since(s->now, x->closed).ms >= NODE_CLOSING_MS) node_settle(s, c, x);
+        if (x->state != NODE_CLOSED) return;
     }
-    if (all) finish(s, c);
+    finish(s, c);
 }
 
 static void renew(struct step *s, struct cluster *c)
@@ -245,35 +295,62 @@ static void watch_cluster(struct step *s, struct cluster *c)
         return cluster_end(s, c, true, STR("it was not ready in the time its recipe gives it"));
 
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        if (!step_has_room(s)) return;
         if (is_lost(s, c, x)) lose(s, c, x);
         if (c->state == CLUSTER_ENDING) return;
         if (x->state == NODE_SERVING && !instant_before(s->now, x->settle)) node_settle(s, c, x);
     }
     fill(s, c);
-    if (c->state != CLUSTER_ENDING && !instant_before(s->now, c->renew)) renew(s, c);
+    if (c->state != CLUSTER_ENDING && !instant_before(s->now, c->renew) && step_has_room(s)) renew(s, c);
 }
 
-static void forget_old(struct step *s)
+/* Goes on where the last tick stopped, so that none waits for long when there is much to do. */
+static void watch_clusters(struct step *s)
 {
     struct network *n = s->n;
-    for (struct quote *q = NULL; (q = table_next(&n->quotes, q));) {
-        if (n->doomed_count == NETWORK_DOOMED_MAX) return;
-        if (q->taken || !instant_before(s->now, q->expires)) step_removed(s, &quote_type, &n->quotes, q);
+    for (uint32_t seen = 0; seen < n->clusters.used && step_has_room(s); seen++) {
+        n->watched        = (n->watched + 1) % n->clusters.used;
+        struct cluster *c = table_at(&n->clusters, n->watched);
+        if (cluster_is_live(c)) watch_cluster(s, c);
     }
-    for (struct api_key *k = NULL; (k = table_next(&n->keys, k));) {
-        if (n->doomed_count == NETWORK_DOOMED_MAX) return;
-        if (!instant_before(s->now, k->expires)) step_removed(s, &api_key_type, &n->keys, k);
-    }
-    for (struct join_grant *g = NULL; (g = table_next(&n->grants, g));) {
-        if (n->doomed_count == NETWORK_DOOMED_MAX) return;
-        if (!instant_before(s->now, instant_add(g->expires, (struct span){ MS_PER_DAY })))
-            step_removed(s, &join_grant_type, &n->grants, g);
+}
+
+static bool quote_is_old(const void *row, struct instant now)
+{
+    const struct quote *q = row;
+    return q->taken || !instant_before(now, q->expires);
+}
+
+static bool key_is_old(const void *row, struct instant now)
+{
+    const struct api_key *k = row;
+    return !instant_before(now, k->expires);
+}
+
+static bool grant_is_old(const void *row, struct instant now)
+{
+    const struct join_grant *g = row;
+    return !instant_before(now, instant_add(g->expires, (struct span){ MS_PER_DAY }));
+}
+
+/* Some rows a tick: all are looked at within a minute or so, however many there are. */
+static void forget(struct step *s, const struct record_type *type, struct table *t, uint32_t *at,
+                   bool (*is_old)(const void *row, struct instant now))
+{
+    for (uint32_t seen = 0; seen < t->used && seen < FORGET_A_TICK_MAX; seen++) {
+        *at                    = (*at + 1) % t->used;
+        const struct id *named = table_at(t, *at);
+        if (id_is_none(*named) || s->n->doomed_count == NETWORK_DOOMED_MAX) continue;
+        if (is_old(named, s->now)) step_removed(s, type, t, table_at(t, *at));
     }
 }
 
 void on_tick(struct step *s)
 {
-    for (struct cluster *c = NULL; (c = table_next(&s->n->clusters, c));)
-        if (cluster_is_live(c)) watch_cluster(s, c);
-    forget_old(s);
+    struct network *n = s->n;
+    watch_clusters(s);
+    devices_tell_more(s);
+    forget(s, &quote_type, &n->quotes, &n->forgot_quotes, quote_is_old);
+    forget(s, &api_key_type, &n->keys, &n->forgot_keys, key_is_old);
+    forget(s, &join_grant_type, &n->grants, &n->forgot_grants, grant_is_old);
 }

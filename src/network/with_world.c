@@ -22,11 +22,14 @@ static const struct network_limits limits = {
 
 static struct network_config config(void)
 {
-    struct network_config c = { .fee_basis_points = 25, .recipe_count = 1 };
+    struct network_config c = { .fee_basis_points = 25, .recipe_count = 2 };
     c.private_ids[0] = 1;
     c.secrets[0]     = 2;
     c.recipes[0]     = (struct recipe_facts){ .name = "ray", .image = WORLD_IMAGE, .unit = UNIT_MACHINE, .nodes_max = 100,
                                               .cpus_min = 1, .memory_min = 1, .ready_timeout = { 60000 }, .silent = { 500 }, .missed = { 4000 } };
+    c.recipes[1]      = c.recipes[0];
+    c.recipes[1].unit = UNIT_GPU;
+    memcpy(c.recipes[1].name, "gpu", sizeof "gpu");
     return c;
 }
 
@@ -171,6 +174,7 @@ void world_open(struct world *w)
     effects_init(&w->out, w->room, effects_bytes());
     init(w, &w->n, w->memory);
     world_step(w, &(struct input){ .kind = INPUT_START, .start = { { 7 } } });
+    w->now.ms += 20000; /* long after the start: nobody is waited for any more */
     w->operator = world_sign_in(w, 1, true);
     w->user     = world_sign_in(w, 2, false);
     w->supplier = world_sign_in(w, 3, false);

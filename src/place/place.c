@@ -1,14 +1,14 @@
 #include "place.h"
 
-static uint32_t units_of(const struct device *d, const struct place_need *need)
+uint32_t place_units(const struct device *d, const struct place_need *need)
 {
-    return need->gpus ? d->gpus_count : 1;
+    return need->gpus_min ? d->gpus_count : 1;
 }
 
 static bool fits(const struct device *d, const struct place_need *need)
 {
     return device_is_free(d) && d->ask.micros <= need->price_max.micros && d->cpus >= need->cpus_min &&
-           d->memory_bytes >= need->memory_min && units_of(d, need) > 0 && !id_eq(d->id.id, need->avoid);
+           d->memory_bytes >= need->memory_min && d->gpus_count >= need->gpus_min;
 }
 
 /* The order in which devices are taken. Never equal for two: ids differ. */
@@ -19,40 +19,59 @@ static bool goes_before(const struct device *a, const struct device *b)
     return id_cmp(a->id.id, b->id.id) < 0;
 }
 
-/* The first of those that fit and come after `last` (null: from the start). */
-static struct device *next_best(const struct table *devices, const struct place_need *need, const struct device *last)
+static void swap(struct device **a, struct device **b)
 {
-    struct device *best = NULL;
-    for (struct device *d = NULL; (d = table_next(devices, d));) {
-        if (!fits(d, need) || (last && !goes_before(last, d))) continue;
-        if (!best || goes_before(d, best)) best = d;
-    }
-    return best;
+    struct device *was = *a;
+    *a                 = *b;
+    *b                 = was;
 }
 
-uint32_t place_available(const struct table *devices, const struct place_need *need, uint32_t quantity,
-                         struct hourly *price)
+/* The heaps have the worst at the top: it is the one that a better device replaces. */
+static void sink(struct device **heap, uint32_t count, uint32_t at)
 {
-    uint32_t units = 0;
-    for (struct device *d = NULL; (d = table_next(devices, d));)
-        if (fits(d, need)) units += units_of(d, need);
-
-    *price = (struct hourly){ 0 };
-    if (units < quantity) return units;
-    uint32_t got = 0;
-    for (struct device *d = NULL; got < quantity;) {
-        d = next_best(devices, need, d);
-        got += units_of(d, need);
-        *price = d->ask;
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && goes_before(heap[child], heap[child + 1])) child++;
+        if (!goes_before(heap[at], heap[child])) return;
+        swap(&heap[at], &heap[child]);
     }
-    return units;
+}
+
+static void rise(struct device **heap, uint32_t at)
+{
+    for (; at && goes_before(heap[(at - 1) / 2], heap[at]); at = (at - 1) / 2) swap(&heap[at], &heap[(at - 1) / 2]);
 }
 
 uint32_t place_choose(const struct table *devices, const struct place_need *need, uint32_t count,
                       struct device **chosen)
 {
-    uint32_t       found = 0;
-    struct device *d     = NULL;
-    while (found < count && (d = next_best(devices, need, d))) chosen[found++] = d;
+    uint32_t found = 0;
+    for (struct device *d = NULL; count && (d = table_next(devices, d));) {
+        if (!fits(d, need)) continue;
+        if (found < count) {
+            chosen[found] = d;
+            rise(chosen, found++);
+        } else if (goes_before(d, chosen[0])) {
+            chosen[0] = d;
+            sink(chosen, found, 0);
+        }
+    }
+    for (uint32_t rest = found; rest > 1; sink(chosen, rest, 0)) swap(&chosen[0], &chosen[--rest]);
     return found;
+}
+
+uint32_t place_available(const struct table *devices, const struct place_need *need, uint32_t quantity,
+                         struct device **room, struct hourly *price)
+{
+    uint32_t units = 0, got = 0;
+    for (const struct device *d = NULL; (d = table_next(devices, d));)
+        if (fits(d, need)) units += place_units(d, need);
+
+    *price = (struct hourly){ 0 };
+    if (units < quantity) return units;
+    uint32_t found = place_choose(devices, need, quantity, room);
+    for (uint32_t i = 0; i < found && got < quantity; i++) {
+        got += place_units(room[i], need);
+        *price = room[i]->ask;
+    }
+    return units;
 }

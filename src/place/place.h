@@ -10,20 +10,22 @@
 #include "record/record.h"
 
 struct place_need {
-    bool          gpus; /* a unit is a GPU */
+    uint32_t      gpus_min; /* of a device: a unit is a GPU; 0: a unit is a machine */
     uint32_t      cpus_min;
     uint64_t      memory_min;
     struct hourly price_max;
-    struct id     avoid; /* a device that just failed; none if any will do */
 };
 
-/* Units of all that fit at any price, and the price of the last of `quantity` of them in order (0 if there are
- * fewer). */
-uint32_t place_available(const struct table *devices, const struct place_need *need, uint32_t quantity,
-                         struct hourly *price);
+/* How many units that device brings. */
+uint32_t place_units(const struct device *d, const struct place_need *need);
 
-/* The `count` best, into chosen (whole devices; for GPUs the caller counts units a device). Returns how many it
- * found: fewer than count means that there are no more. */
+/* Units of all that fit, and the price of the last of `quantity` of them in order (0 if there are fewer). `room` holds
+ * as many pointers as there are devices, or `quantity` if that is less. */
+uint32_t place_available(const struct table *devices, const struct place_need *need, uint32_t quantity,
+                         struct device **room, struct hourly *price);
+
+/* The `count` best, into chosen, the best first (whole devices; for GPUs the caller counts units a device). Returns how
+ * many it found: fewer than count means that there are no more. One walk over the devices. */
 uint32_t place_choose(const struct table *devices, const struct place_need *need, uint32_t count,
                       struct device **chosen);
 

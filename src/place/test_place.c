@@ -1,5 +1,7 @@
 #include "place.h"
 
+#include "base/prng.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -57,7 +59,7 @@ static void devices_are_chosen_as_the_table_says(void **state)
         d->memory_bytes  = 1 << 20;
     }
     for (size_t i = 0; i < countof(rows); i++) {
-        struct place_need need = { .gpus = rows[i].gpus, .cpus_min = rows[i].cpus, .memory_min = 1 << 20,
+        struct place_need need = { .gpus_min = rows[i].gpus, .cpus_min = rows[i].cpus, .memory_min = 1 << 20,
                                    .price_max = { rows[i].price } };
         struct device    *chosen[MOST];
         char              found[MOST + 1] = "";
@@ -66,14 +68,50 @@ static void devices_are_chosen_as_the_table_says(void **state)
         assert_string_equal(found, rows[i].found);
 
         struct hourly price;
-        assert_int_equal(place_available(&t, &need, rows[i].want, &price), rows[i].units);
+        assert_int_equal(place_available(&t, &need, rows[i].want, chosen, &price), rows[i].units);
         assert_int_equal(price.micros, rows[i].last_price);
+    }
+    free(memory);
+}
+
+/* However many are asked for: as many as a sorted list of all would begin with. */
+static void the_best_are_chosen_in_order_whatever_the_market(void **state)
+{
+    (void)state;
+    enum { MANY = 64 };
+    struct prng  p      = { 3 };
+    size_t       bytes  = table_bytes(MANY, sizeof(struct device)) + 64;
+    void        *memory = malloc(bytes);
+    for (int round = 0; round < 500; round++) {
+        struct arena  a = ARENA_IN(memory, bytes);
+        struct table  t;
+        uint32_t      count = 1 + (uint32_t)prng_below(&p, MANY), want = (uint32_t)prng_below(&p, MANY + 2);
+        struct device *chosen[MANY];
+        table_init(&t, &a, MANY, sizeof(struct device), offsetof(struct device, id));
+        for (uint32_t i = 0; i < count; i++) {
+            struct device *d = table_add(&t, (struct id){ { (uint8_t)(i + 1) } });
+            d->state         = DEVICE_READY;
+            d->ask.micros    = (int64_t)prng_below(&p, 20);
+        }
+        struct place_need need  = { .price_max = { 15 } };
+        uint32_t          found = place_choose(&t, &need, want < MANY ? want : MANY, chosen);
+        for (const struct device *d = NULL; (d = table_next(&t, d));) {
+            uint32_t before = 0; /* how many go before it */
+            for (const struct device *e = NULL; (e = table_next(&t, e));)
+                before += e->ask.micros < d->ask.micros || (e->ask.micros == d->ask.micros && id_cmp(e->id.id, d->id.id) < 0);
+            if (d->ask.micros > 15) continue;
+            if (before < want) assert_ptr_equal(chosen[before], d);
+            else assert_true(found == want);
+        }
     }
     free(memory);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(devices_are_chosen_as_the_table_says) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(devices_are_chosen_as_the_table_says),
+        cmocka_unit_test(the_best_are_chosen_in_order_whatever_the_market),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

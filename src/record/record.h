@@ -25,6 +25,7 @@
 
 #define RECORD_FIELDS_MAX 48
 #define RECORD_DEPTH_MAX 4 /* lists within lists */
+#define RECORD_INT_MAX (((int64_t)1 << 53) - 1) /* what JSON carries exactly: a number that is shown stays below */
 
 enum field_kind {
     FIELD_KIND_ID,    /* struct x_id: 16 letters; none is null in JSON and SQL */
