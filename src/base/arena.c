@@ -9,7 +9,7 @@ void *arena_take(struct arena *a, size_t bytes)
     size_t start = (a->used + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
     if (start > a->size || bytes > a->size - start) return NULL;
     a->used = start + bytes;
-    return memset(a->ptr + start, 0, bytes);
+    return a->is_zero ? a->ptr + start : memset(a->ptr + start, 0, bytes);
 }
 
 struct str arena_copy(struct arena *a, struct str s)

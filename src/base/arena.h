@@ -9,9 +9,11 @@ struct arena {
     char  *ptr;
     size_t used;
     size_t size;
+    bool   is_zero; /* the block came zeroed: pages nobody uses stay untouched */
 };
 
-#define ARENA_IN(memory, bytes) ((struct arena){ (memory), 0, (bytes) })
+#define ARENA_IN(memory, bytes) ((struct arena){ (memory), 0, (bytes), false })
+#define ARENA_IN_ZEROS(memory, bytes) ((struct arena){ (memory), 0, (bytes), true })
 
 void      *arena_take(struct arena *a, size_t bytes); /* null when there is no more */
 struct str arena_copy(struct arena *a, struct str s); /* zero-ended; ptr null when there is no more */

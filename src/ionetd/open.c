@@ -234,7 +234,7 @@ static struct err load(struct ionetd *i, struct text *complaint)
     return complain(complaint, check_history(i, complaint), "the books and their transfers do not fit together");
 }
 
-static void make_network(struct ionetd *i)
+static struct err make_network(struct ionetd *i)
 {
     bool                         small  = strcmp(i->config.limits, "small") == 0;
     const struct network_limits *limits = small ? &network_limits_small : &network_limits_full;
@@ -243,9 +243,11 @@ static void make_network(struct ionetd *i)
     i->network_memory                   = calloc(1, bytes);
     i->effects_memory                   = calloc(1, effects_bytes());
     i->queue.ring                       = calloc(QUEUE_MAX, sizeof *i->queue.ring);
-    check(i->network_memory && i->effects_memory && i->queue.ring);
+    if (!i->network_memory || !i->effects_memory || !i->queue.ring)
+        return ERR(LIMIT, "this machine has not the memory for tables of these limits: try limits = small");
     network_init(&i->network, limits, &i->network_config, i->network_memory, bytes);
     effects_init(&i->effects, i->effects_memory, effects_bytes());
+    return OK;
 }
 
 struct err ionetd_open(struct ionetd *i, struct text *complaint)
@@ -254,7 +256,7 @@ struct err ionetd_open(struct ionetd *i, struct text *complaint)
     TRY(complain(complaint, net_open(&i->net), "the loop"));
     TRY(open_keys(i, complaint));
     TRY(read_recipes(i, complaint));
-    make_network(i);
+    TRY(complain(complaint, make_network(i), "limits"));
     TRY(open_store(i, complaint));
     TRY(load(i, complaint));
     links_open(i);

@@ -102,6 +102,7 @@ uint16_t              net_server_port(const struct net_server *s);
 must_check struct err net_server_reload(struct net_server *s); /* the certificate, from its path */
 void                  net_server_close(struct net_server *s);  /* stops listening, ends its connections */
 
+/* What a request lends lasts until it is answered, but for its peer and SNI, which go with the client. */
 struct str  net_request_method(const struct net_request *r);
 struct str  net_request_path(const struct net_request *r);               /* as sent, without the query */
 struct str  net_request_query(const struct net_request *r);              /* without '?' */
