@@ -238,7 +238,7 @@ struct change {
 };
 
 /* Twice what the largest single thing can bring (a cluster of NETWORK_NODES_MAX that ends). What time brings to many
- * clusters at once is spread over ticks: see step_has_room. */
+ * clusters at once is spread over ticks. */
 #define EFFECTS_MAX 131072
 #define CHANGES_MAX 131072
 #define TRANSFERS_A_STEP_MAX 65536

@@ -62,6 +62,16 @@ static void report(const struct node *x, struct observed_node said)
     world_observe(&w, world_device_of(&w, x), &o);
 }
 
+static void every_number_that_is_stored_can_be_shown(void **state)
+{
+    (void)state;
+    for (size_t t = 0; t < network_type_count; t++)
+        for (uint32_t i = 0; i < network_types[t]->field_count; i++) {
+            const struct field *f = &network_types[t]->fields[i];
+            if (f->kind == FIELD_KIND_U64 || f->kind == FIELD_KIND_I64) assert_true(f->most <= RECORD_INT_MAX && f->least >= -RECORD_INT_MAX);
+        }
+}
+
 static void prices_that_nobody_can_pay_are_refused(void **state)
 {
     (void)state;
@@ -310,6 +320,7 @@ static void an_old_line_of_a_witness_misses_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_number_that_is_stored_can_be_shown),
         TEST(prices_that_nobody_can_pay_are_refused),
         TEST(grants_beyond_what_the_books_hold_are_refused),
         TEST(the_greatest_machine_that_a_link_can_name_can_be_stored_and_hired),
