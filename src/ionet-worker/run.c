@@ -55,6 +55,8 @@ static struct err begin(struct site *s)
     s->stop_all = s->config.task == TASK_STOP_ALL;
     TRY(site_begin(s));
     if (!s->stop_all) {
+        check(!str_copy(STR("it looks whether it can serve"), s->trouble, sizeof s->trouble).code);
+        check_begin(s);
         uplink_open(s);
         return OK;
     }

@@ -82,6 +82,8 @@ struct site {
     char                 secret[64]; /* of the join token */
     struct device_specs  specs;
     bool                 save_failed;
+    char                 trouble[ASSIGN_WHY_TEXT]; /* of the machine itself; "" if it can serve */
+    char                 found_trouble[ASSIGN_WHY_TEXT]; /* by the check that is on */
     int                  lock_fd;
 
     struct net_socket *link;
@@ -160,5 +162,6 @@ must_check struct err site_run(const struct config *c);
 void site_runtime_options(const struct config *c, struct runtime_options *out);
 
 must_check struct err check_machine(const struct config *c);
+void                  check_begin(struct site *s); /* of a worker that runs: what is missing is reported as its trouble */
 
 #endif

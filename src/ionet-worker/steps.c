@@ -136,20 +136,28 @@ static bool is_all_gone(const struct site *s)
     return true;
 }
 
+static void act_on(struct site *s, const struct worker_actions *out)
+{
+    if (out->save) save(s);
+    for (uint32_t i = 0; i < out->count && !s->stopping; i++) {
+        if (out->list[i].kind == ACT_FETCH_IMAGE) fetch_image(s, out->list[i].image);
+        else act_on_node(s, &out->list[i]);
+    }
+    if (out->observe) uplink_observe(s);
+    if (out->collect) collect_images(s);
+}
+
 void site_step(struct site *s, const struct worker_input *in)
 {
-    if (s->stopping) return;
-    struct worker_actions out;
-    worker_step(s->worker, sys_boot_now_ms(), in, &out);
-    if (out.save) save(s);
-    for (uint32_t i = 0; i < out.count && !s->stopping; i++) {
-        if (out.list[i].kind == ACT_FETCH_IMAGE) fetch_image(s, out.list[i].image);
-        else act_on_node(s, &out.list[i]);
+    static const struct worker_input tick = { .kind = IN_TICK };
+    struct worker_actions            out  = { .more = !s->stopping };
+    while (out.more && !s->stopping) {
+        worker_step(s->worker, sys_boot_now_ms(), in, &out);
+        act_on(s, &out);
+        in = &tick;
     }
-    if (out.observe) uplink_observe(s);
-    if (out.collect) collect_images(s);
-    if (out.more) site_step(s, &(struct worker_input){ .kind = IN_TICK });
-    else keep_ticking(s);
+    if (s->stopping) return;
+    keep_ticking(s);
     if (s->stop_all && is_all_gone(s)) site_stop(s);
 }
 

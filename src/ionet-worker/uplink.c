@@ -38,6 +38,7 @@ void uplink_observe(struct site *s)
         o.specs[0]    = s->specs;
         s->specs_sent = true;
     }
+    if (s->trouble[0]) memcpy(o.trouble, s->trouble, sizeof o.trouble);
     if (s->save_failed) check(!str_copy(STR("the state folder can't be written"), o.trouble, sizeof o.trouble).code);
     uplink_send(s, LINK_OBSERVED, &o);
 }

@@ -163,6 +163,27 @@ static void a_frame_beyond_its_limit_is_refused_unread(void **state)
     assert_int_equal(link_read((struct str){ much, sizeof much }, &kind, &got).code, ERR_LIMIT);
 }
 
+/* Whatever arrives is read or refused: nothing else happens, and what was read can be written. */
+static void a_frame_with_any_byte_changed_is_read_or_refused(void **state)
+{
+    (void)state;
+    struct prng p = { 7 };
+    for (uint32_t round = 0; round < 4000; round++) {
+        uint32_t       k = (uint32_t)prng_below(&p, LINK_KIND_COUNT);
+        enum link_kind kind;
+        memset(&sent, 0, sizeof sent);
+        fill(&p, types[k], &sent, 2);
+        struct text frame = TEXT_IN(frame_room), again = TEXT_IN(again_room);
+        link_write((enum link_kind)k, &sent, &frame);
+        for (uint64_t changes = 1 + prng_below(&p, 3); changes; changes--)
+            frame_room[prng_below(&p, frame.len)] = (char)prng_next(&p);
+        if (link_read(text_str(&frame), &kind, &got).code) continue;
+        assert_int_equal(record_check(types[kind], &got, NULL).code, ERR_NONE);
+        link_write(kind, &got, &again);
+        assert_false(again.full);
+    }
+}
+
 static void a_proof_holds_for_its_nonce_and_key_alone(void **state)
 {
     (void)state;
@@ -187,6 +208,7 @@ int main(void)
         cmocka_unit_test(what_is_no_frame_is_refused),
         cmocka_unit_test(a_field_of_a_newer_peer_is_skipped),
         cmocka_unit_test(a_frame_beyond_its_limit_is_refused_unread),
+        cmocka_unit_test(a_frame_with_any_byte_changed_is_read_or_refused),
         cmocka_unit_test(a_proof_holds_for_its_nonce_and_key_alone),
     };
     return cmocka_run_group_tests_name("link", tests, NULL, NULL);
