@@ -18,12 +18,6 @@ struct id {
 struct account_id {
     struct id id;
 };
-struct key_id {
-    struct id id;
-};
-struct token_id {
-    struct id id;
-};
 struct device_id {
     struct id id;
 };

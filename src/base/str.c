@@ -12,13 +12,6 @@ bool str_eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-int str_cmp(struct str a, struct str b)
-{
-    size_t both  = a.len < b.len ? a.len : b.len;
-    int    order = both ? memcmp(a.ptr, b.ptr, both) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 bool str_starts(struct str s, struct str prefix)
 {
     return s.len >= prefix.len && str_eq((struct str){ s.ptr, prefix.len }, prefix);

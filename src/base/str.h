@@ -21,7 +21,6 @@ struct str {
 
 struct str str_from(const char *zero_ended); /* null gives the empty one */
 bool       str_eq(struct str a, struct str b);
-int        str_cmp(struct str a, struct str b); /* as memcmp, the shorter first */
 bool       str_starts(struct str s, struct str prefix);
 bool       str_ends(struct str s, struct str suffix);
 struct str str_skip(struct str s, size_t count); /* past the end gives the empty one */

@@ -47,12 +47,6 @@ void *table_add(struct table *t, struct id id)
     return row;
 }
 
-void table_remove(struct table *t, void *row)
-{
-    table_unlink(t, row);
-    table_drop(t, row);
-}
-
 void table_unlink(struct table *t, void *row)
 {
     map_remove(&t->map, *id_of(t, row));

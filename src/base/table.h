@@ -24,7 +24,6 @@ void   table_init(struct table *t, struct arena *a, uint32_t most, uint32_t stri
 
 void *table_find(const struct table *t, struct id id); /* null if it is not there */
 void *table_add(struct table *t, struct id id);        /* zeroed but for its id; null when full; the id is new */
-void  table_remove(struct table *t, void *row);          /* table_unlink and table_drop in one */
 void  table_unlink(struct table *t, void *row);          /* no longer found, but its content stays until */
 void  table_drop(struct table *t, void *row);            /* its place is given back */
 
@@ -32,6 +31,6 @@ void  table_drop(struct table *t, void *row);            /* its place is given b
 void *table_next(const struct table *t, const void *row);
 
 uint32_t table_place(const struct table *t, const void *row);
-void    *table_at(const struct table *t, uint32_t place); /* must be live */
+void    *table_at(const struct table *t, uint32_t place); /* below `used`; its id tells whether it is live */
 
 #endif

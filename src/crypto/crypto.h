@@ -29,7 +29,7 @@ struct hash {
 void sign_key_from_seed(const uint8_t seed[32], struct sign_key *out, struct public_key *public_half);
 void sign_key_wipe(struct sign_key *k);
 
-/* Signs domain, a zero byte and the message, so that a signature made for one purpose is good for no other. */
+/* Signs the SHA-512 of domain, a zero byte and the message, so that a signature made for one purpose is good for no other. */
 struct signature sign(const struct sign_key *k, struct str domain, struct str message);
 bool             sign_verify(struct public_key who, struct str domain, struct str message, struct signature s);
 

@@ -9,13 +9,6 @@ struct node *cluster_node(const struct network *n, const struct cluster *c, cons
     return next ? table_at(&n->nodes, next - 1) : NULL;
 }
 
-struct node *cluster_head(const struct network *n, const struct cluster *c)
-{
-    for (struct node *x = NULL; (x = cluster_node(n, c, x));)
-        if (x->role == NODE_HEAD && node_is_live(x)) return x;
-    return NULL;
-}
-
 bool node_is_live(const struct node *x)
 {
     return x->state == NODE_PLACED || x->state == NODE_SERVING;

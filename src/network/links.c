@@ -235,8 +235,10 @@ static bool holds(const struct observed *o, const char *image)
 
 static bool holds_all(const struct network *n, const struct observed *o)
 {
-    for (uint32_t i = 0; i < n->config.recipe_count; i++)
-        if (!holds(o, n->config.recipes[i].image)) return false;
+    const char *images[ASSIGN_IMAGES_MAX];
+    uint32_t    count = network_images(n, images);
+    for (uint32_t i = 0; i < count; i++)
+        if (!holds(o, images[i])) return false;
     return true;
 }
 

@@ -306,6 +306,17 @@ static void assign(const struct network *n, const struct device *d, const struct
     memcpy(a->tunnel, g->tunnel, sizeof a->tunnel);
 }
 
+uint32_t network_images(const struct network *n, const char *out[ASSIGN_IMAGES_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n->config.recipe_count && count < ASSIGN_IMAGES_MAX; i++) {
+        bool there = false;
+        for (uint32_t k = 0; k < count; k++) there |= strcmp(out[k], n->config.recipes[i].image) == 0;
+        if (!there) out[count++] = n->config.recipes[i].image;
+    }
+    return count;
+}
+
 void network_desired(const struct network *n, const struct device *d, struct desired *out)
 {
     memset(out, 0, sizeof *out);
@@ -315,13 +326,10 @@ void network_desired(const struct network *n, const struct device *d, struct des
         const struct node *x = table_find(&n->nodes, d->nodes[i]);
         if (node_is_live(x)) assign(n, d, x, &out->assignments[out->assignments_count++]);
     }
-    for (uint32_t i = 0; i < n->config.recipe_count; i++) {
-        const char *image = n->config.recipes[i].image;
-        bool        there = false;
-        for (uint32_t k = 0; k < out->images_count; k++) there |= strcmp(out->images[k].image, image) == 0;
-        if (there || out->images_count == ASSIGN_IMAGES_MAX) continue;
-        check(str_copy(str_from(image), out->images[out->images_count++].image, ASSIGN_IMAGE_TEXT).code == ERR_NONE);
-    }
+    const char *images[ASSIGN_IMAGES_MAX];
+    out->images_count = network_images(n, images);
+    for (uint32_t i = 0; i < out->images_count; i++)
+        check(str_copy(str_from(images[i]), out->images[i].image, ASSIGN_IMAGE_TEXT).code == ERR_NONE);
 }
 
 bool network_peer(const struct network *n, const struct node *to, const struct node *about, struct mesh_peer *out)

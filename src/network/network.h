@@ -25,7 +25,6 @@
 
 #define NETWORK_RECIPES_MAX 32
 #define NETWORK_GATEWAYS_MAX 16
-#define NETWORK_IMAGES_MAX 8
 #define NETWORK_DOOMED_MAX 32768 /* records removed in one step: all relayed pairs at once, and some that have expired */
 #define NETWORK_NODES_MAX 2500 /* of one cluster: a full mesh is offered so far */
 #define NETWORK_TICK_MS 200 /* give INPUT_TICK at least so often */

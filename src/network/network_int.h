@@ -12,6 +12,11 @@ struct step {
     struct effects     *out;
 };
 
+/* network.c */
+/* The base images, each once: what devices are told to hold ahead and must hold to be ready. Those of recipes beyond
+ * ASSIGN_IMAGES_MAX are fetched when a node needs them. */
+uint32_t network_images(const struct network *n, const char *out[ASSIGN_IMAGES_MAX]);
+
 /* step.c */
 void           step_changed(struct step *s, const struct record_type *type, const void *record);
 void           step_removed(struct step *s, const struct record_type *type, struct table *table, void *row);
@@ -52,7 +57,6 @@ void on_terminate(struct step *s);
 
 /* life.c */
 struct node *cluster_node(const struct network *n, const struct cluster *c, const struct node *after); /* walks */
-struct node *cluster_head(const struct network *n, const struct cluster *c); /* null when it is gone */
 bool         node_is_live(const struct node *x); /* placed or serving: it is in its device's desired state */
 void         cluster_changed(struct step *s, struct cluster *c); /* stored, and its watchers told */
 void         cluster_event(struct step *s, struct cluster *c);   /* only told */

@@ -123,6 +123,12 @@ static void add_nodes(struct step *s, struct cluster *c, uint32_t count, const s
     }
 }
 
+/* From its id, which no other cluster has, not even one that a restored backup has forgotten. */
+static struct hash cluster_secret(const struct network *n, struct cluster_id id)
+{
+    return secret_derive(n->config.secrets, (struct str){ (const char *)id.id.bytes, ID_BYTES }, 0);
+}
+
 void on_create(struct step *s)
 {
     struct network *n     = s->n;
@@ -157,7 +163,7 @@ void on_create(struct step *s)
     c->head_index       = 1;
     c->made             = s->now;
     c->renew            = instant_add(s->now, (struct span){ LEASE_RENEW_MS });
-    struct hash secret  = secret_derive(n->config.secrets, STR("cluster"), n->meta.sequence);
+    struct hash secret  = cluster_secret(n, c->id);
     memcpy(c->secret, secret.bytes, sizeof c->secret);
     memcpy(c->recipe, r->name, sizeof c->recipe);
     memcpy(c->recipe_hash, r->hash, sizeof c->recipe_hash);

@@ -110,6 +110,29 @@ static void the_greatest_machine_that_a_link_can_name_can_be_stored_and_hired(vo
     assert_int_equal(record_check(&desired_type, &d, NULL).code, ERR_NONE);
 }
 
+/* Devices are told to hold as many as an observed state can name: more must not be asked of them. */
+static void many_recipes_keep_no_device_from_being_ready(void **state)
+{
+    (void)state;
+    world_come(&w, 1);
+    struct network_config *c = &w.n.config;
+    for (c->recipe_count = 0; c->recipe_count < NETWORK_RECIPES_MAX; c->recipe_count++) {
+        c->recipes[c->recipe_count]          = c->recipes[0];
+        c->recipes[c->recipe_count].image[0] = (char)('0' + c->recipe_count);
+    }
+    struct desired  d;
+    struct observed o = { .epoch = w.n.meta.epoch };
+    network_desired(&w.n, device(0), &d);
+    assert_int_equal(d.images_count, ASSIGN_IMAGES_MAX);
+    memcpy(o.images, d.images, sizeof o.images);
+    o.images_count = d.images_count - 1;
+    world_observe(&w, 0, &o);
+    assert_int_equal(device(0)->state, DEVICE_CONNECTED);
+    o.images_count++;
+    world_observe(&w, 0, &o);
+    assert_int_equal(device(0)->state, DEVICE_READY);
+}
+
 static void an_epoch_is_leapt_past_once_a_device_and_within_reason(void **state)
 {
     (void)state;
@@ -324,6 +347,7 @@ int main(void)
         TEST(prices_that_nobody_can_pay_are_refused),
         TEST(grants_beyond_what_the_books_hold_are_refused),
         TEST(the_greatest_machine_that_a_link_can_name_can_be_stored_and_hired),
+        TEST(many_recipes_keep_no_device_from_being_ready),
         TEST(an_epoch_is_leapt_past_once_a_device_and_within_reason),
         TEST(a_node_that_shows_anothers_key_is_not_believed),
         TEST(a_gateway_whose_relay_fits_no_endpoint_is_turned_away),

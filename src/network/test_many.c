@@ -155,12 +155,12 @@ static void witness(const struct cluster *c, uint64_t seen_ms)
     }
 }
 
-/* Four hundred nodes are 79,800 pairs; told of each, the end of their cluster would not fit. Those of the first eighty sit
+/* Seven hundred nodes are 244,650 pairs; told of each, the end of their cluster would not fit. Those of the first eighty sit
  * behind one router, so that more pairs are relayed than are removed in most steps. */
 static void a_large_mesh_ends_in_one_step(void **state)
 {
     (void)state;
-    enum { NODES = 400 };
+    enum { NODES = 700 };
     open_network(NODES);
     struct id             cluster = hire(NODES);
     const struct cluster *c       = network_cluster(&n, cluster);

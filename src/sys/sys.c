@@ -114,8 +114,8 @@ struct err sys_make_dirs(const char *path, unsigned mode)
 {
     char part[4096];
     TRY(str_copy(str_from(path), part, sizeof part));
-    for (char *p = part + 1; *p; p++) {
-        if (*p != '/') continue;
+    for (char *p = part; *p; p++) {
+        if (*p != '/' || p == part) continue;
         *p = 0;
         if (mkdir(part, 0755) < 0 && errno != EEXIST) return ERR(IO, "a folder can't be made");
         *p = '/';
