@@ -221,10 +221,26 @@ static size_t sequence_at(const char *bytes, size_t len)
     return 0;
 }
 
+/* How many bytes of a terminal's colour or movement stand at the start: ESC [ parameters letter (ECMA-48). */
+static size_t escape_at(const char *bytes, size_t len)
+{
+    if (len < 3 || bytes[0] != 0x1b || bytes[1] != '[') return 0;
+    for (size_t i = 2; i < len; i++) {
+        if (bytes[i] >= 0x40 && bytes[i] <= 0x7e) return i + 1;
+        if (bytes[i] < 0x20 || bytes[i] > 0x3f) return 0;
+    }
+    return 0;
+}
+
 size_t text_from_stranger(const char *bytes, size_t len, char *out)
 {
     size_t at = 0;
     for (size_t i = 0; i < len;) {
+        size_t escape = escape_at(bytes + i, len - i);
+        if (escape) {
+            i += escape;
+            continue;
+        }
         bool   blank = bytes[i] == '\n' || bytes[i] == '\t';
         size_t n     = blank ? 1 : sequence_at(bytes + i, len - i);
         if (n) memcpy(out + at, bytes + i, n);

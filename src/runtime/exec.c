@@ -1,10 +1,9 @@
 /* exec.c: programs run inside a container by the OCI runtime, with its user, fences and limits. */
 #include "container_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define ARGS_BEFORE 16
+#include <unistd.h>
 
 struct container_exec {
     struct container_exec      *next;
@@ -15,6 +14,7 @@ struct container_exec {
     void                       *ctx;
     size_t                      line_len;
     char                        line[CONTAINER_LINE_BYTES_MAX];
+    char                        process[RUNTIME_PATH_TEXT]; /* the file that says what is run */
 };
 
 static void exec_unlink(struct container_exec *x)
@@ -55,25 +55,52 @@ static void on_exec_done(void *ctx, const struct child_result *result)
     if (x->line_len && told) tell_line(x);
     told = told && x->c; /* it may have been stopped by the line */
     exec_unlink(x);
+    unlink(x->process);
     struct err e = result->timed_out ? ERR(TIMEOUT, "a program in the container took too long") : OK;
     if (told) x->calls.on_done(x->ctx, e, result->code, result->said);
     free(x);
 }
 
-static size_t exec_args(const struct container *c, const char *const *args, size_t args_count, const char *const *env,
-                        size_t env_count, const char *state, const char *name, const char **out)
+/* The process of the container's bundle with other arguments and more variables, written out in full: what an OCI
+ * runtime adds of its own to a program that is run later, user, folder and variables, differs from one to the next. */
+static struct err write_process(struct container_exec *x, const char *const *args, size_t args_count,
+                                const char *const *env, size_t env_count)
 {
-    const char *const before[] = { c->r->oci, "--root", state, "exec" };
-    size_t            at       = 0;
-    for (size_t i = 0; i < countof(before); i++) out[at++] = before[i];
-    for (size_t i = 0; i < env_count; i++) {
-        out[at++] = "--env";
-        out[at++] = env[i];
-    }
-    out[at++] = name;
-    for (size_t i = 0; i < args_count; i++) out[at++] = args[i];
-    out[at] = NULL;
-    return at;
+    char path[RUNTIME_PATH_TEXT];
+    node_path(x->r, x->c->node, "config.json", path);
+    scoped_json json_t *config  = json_load_file(path, 0, NULL);
+    json_t             *process = json_object_get(config, "process"), *list = json_array();
+    for (size_t i = 0; i < args_count; i++) json_array_append_new(list, json_string(args[i]));
+    for (size_t i = 0; i < env_count; i++)
+        json_array_append_new(json_object_get(process, "env"), json_string(env[i]));
+    bool whole = json_array_size(list) == args_count; /* what is no UTF-8 was left out */
+    if (json_object_set_new(process, "args", list) < 0) return ERR(IO, "a container's bundle can't be read");
+    if (!whole) return ERR(INVALID, "a program's arguments are not text");
+
+    char *text = json_dumps(process, JSON_COMPACT);
+    check(text != NULL);
+    struct err e = sys_write_file(x->process, str_from(text), 0600); /* the variables hold secrets */
+    free(text);
+    return e;
+}
+
+static struct err exec_start(struct container_exec *x, uint32_t timeout_ms)
+{
+    char state[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
+    path_write(state, "%s/oci", x->r->run_dir);
+    node_name(x->c->node, name);
+    const char *const        args[] = { x->r->oci, "--root", state, "exec", "--process", x->process, name, NULL };
+    const struct child_order order  = {
+        .file       = x->r->oci,
+        .args       = args,
+        .timeout_ms = timeout_ms,
+        .extra_fd   = -1,
+        .on_output  = on_output,
+        .on_kill    = process_kill_below,
+        .on_done    = on_exec_done,
+        .ctx        = x,
+    };
+    return child_start(x->r, &order, &x->child);
 }
 
 struct err container_exec(struct container *c, const char *const *args, size_t args_count, const char *const *env,
@@ -85,26 +112,15 @@ struct err container_exec(struct container *c, const char *const *args, size_t a
     if (!args_count || args_count > CONTAINER_ARGS_MAX || env_count > CONTAINER_ENV_MAX)
         return ERR(LIMIT, "a program in a container has too many arguments or variables");
 
-    char        state[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
-    const char *all[ARGS_BEFORE + CONTAINER_ARGS_MAX + 2 * CONTAINER_ENV_MAX];
-    path_write(state, "%s/oci", c->r->run_dir);
-    node_name(c->node, name);
-    exec_args(c, args, args_count, env, env_count, state, name, all);
-
-    struct container_exec *x       = runtime_alloc(sizeof *x);
-    *x                             = (struct container_exec){ .c = c, .r = c->r, .calls = *calls, .ctx = ctx };
-    const struct child_order order = {
-        .file       = c->r->oci,
-        .args       = all,
-        .timeout_ms = timeout_ms,
-        .extra_fd   = -1,
-        .on_output  = on_output,
-        .on_kill    = process_kill_below,
-        .on_done    = on_exec_done,
-        .ctx        = x,
-    };
-    struct err e = child_start(c->r, &order, &x->child);
+    struct container_exec *x = runtime_alloc(sizeof *x);
+    *x                       = (struct container_exec){ .c = c, .r = c->r, .calls = *calls, .ctx = ctx };
+    char file[32];
+    snprintf(file, sizeof file, "exec-%u.json", c->r->execs_begun++);
+    node_path(c->r, c->node, file, x->process);
+    struct err e = write_process(x, args, args_count, env, env_count);
+    if (!e.code) e = exec_start(x, timeout_ms);
     if (e.code) {
+        unlink(x->process);
         free(x);
         return e;
     }

@@ -58,6 +58,7 @@ struct runtime {
 
     struct child    *children;
     struct container nodes[RUNTIME_NODES_MAX];
+    unsigned         execs_begun; /* names their files */
     struct keeper_child *keepers;
     struct clean    *cleans; /* in order; the first is at work */
 
@@ -120,7 +121,8 @@ int                   child_pid(const struct child *c);
 /* One sentence of what a failing program said: its last line, without its own prefixes and cut to fit. */
 void child_sentence(struct str said, char out[RUNTIME_WHY_TEXT]);
 
-/* Bytes of a stranger as UTF-8: what is none becomes '?', also controls but tab and line end. Never more bytes. */
+/* Bytes of a stranger as UTF-8: what is none becomes '?', also controls but tab and line end; a terminal's
+ * colours go. Never more bytes. */
 size_t text_from_stranger(const char *bytes, size_t len, char *out);
 
 /* For threads: runs, waits at most timeout_ms (then SIGKILL to its group), gives its code as a shell's; -1 if it can't

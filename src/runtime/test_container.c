@@ -54,7 +54,7 @@ static void its_code_and_its_last_words_are_kept(void **state)
     struct node_id node = rig_node(rig);
     struct rig_run run;
     char           log[CONTAINER_LOG_END_BYTES];
-    rig_run_script(rig, node, "echo to be; printf 'or \\377 n\\303\\266t\\n' >&2; exit 3", &run, log);
+    rig_run_script(rig, node, "echo to be; printf '\\033[1mor\\033[22m \\377 n\\303\\266t\\n' >&2; exit 3", &run, log);
     assert_true(run.started && run.end.known && run.end.started);
     assert_int_equal(run.end.code, 3);
     assert_int_equal(run.end.signal, 0);

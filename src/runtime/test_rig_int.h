@@ -1,4 +1,5 @@
-/* test_rig_int.h: a runtime in a folder of its own for tests; its containers have the host's /usr for a root. */
+/* test_rig_int.h: a runtime in a folder of its own for tests; its containers have the host's /usr for a root.
+ * IONET_TEST_OCI=crun tries another OCI runtime than the first found. */
 #ifndef RUNTIME_TEST_RIG_INT_H
 #define RUNTIME_TEST_RIG_INT_H
 
@@ -39,7 +40,7 @@ struct rig {
 static inline void rig_open_runtime(struct rig *rig)
 {
     const struct runtime_options o = { .state_dir = rig->state_dir, .run_dir = rig->run_dir, .cgroup = RIG_CGROUP,
-                                       .plain_registries = true };
+                                       .oci = getenv("IONET_TEST_OCI"), .plain_registries = true };
     assert_ok(net_open(&rig->net));
     assert_ok(runtime_open(rig->net, &o, &rig->r));
 }
