@@ -171,7 +171,7 @@ void sheet_field(const struct field *f, const void *record, struct text *t)
     case FIELD_KIND_I64: number_write(str_from(f->name), field_i64(f, record), t); return;
     case FIELD_KIND_COUNT: break;
     }
-    check(!"a field of no kind");
+    check_failed("a field has a kind", __FILE__, __LINE__);
 }
 
 static unsigned column_count(const struct record_type *type)

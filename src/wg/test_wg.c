@@ -50,7 +50,7 @@ static int open_world(void **state)
     snprintf(path_a, sizeof path_a, "/var/run/netns/%s", space_a);
     snprintf(path_b, sizeof path_b, "/var/run/netns/%s", space_b);
     if (shell("ip netns add %s && ip netns add %s", space_a, space_b)) return -1;
-    return net_open(&net).code;
+    return net_open(&net).code != ERR_NONE;
 }
 
 static int close_world(void **state)
@@ -58,7 +58,7 @@ static int close_world(void **state)
     (void)state;
     net_close(net);
     shell("ip netns del %s; ip netns del %s", space_a, space_b);
-    return sys_remove_tree(folder).code;
+    return sys_remove_tree(folder).code != ERR_NONE;
 }
 
 /* ---- waiting: the loop runs until something happened ------------------------------------------------ */
