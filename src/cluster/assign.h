@@ -137,8 +137,8 @@ extern const struct record_type observed_type;
 
 #define WITNESS_ENTRIES 256
 
-/* Up: what the recipe's witness on `node` saw. Each entry stands for itself and counts up: how long, in all, the
- * witness of this incarnation saw that mesh address alive; `alive` whether in its last line. */
+/* Up: what the recipe's witness on `node` saw. Each entry stands for itself and counts up: how long, in all,
+ * the witness of this incarnation saw that mesh address alive; `alive` whether in its last line. */
 struct witness_entry {
     uint32_t index; /* mesh index of the node that was seen */
     uint64_t seen_ms;

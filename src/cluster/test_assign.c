@@ -9,8 +9,13 @@
 
 static struct assignment some_assignment(void)
 {
-    struct assignment a = { .incarnation = 3, .index = 2, .head_index = 1, .nodes = 3, .cpus_milli = 2000,
-                            .memory_bytes = 1 << 30, .paid = { 60000 } };
+    struct assignment a = { .incarnation  = 3,
+                            .index        = 2,
+                            .head_index   = 1,
+                            .nodes        = 3,
+                            .cpus_milli   = 2000,
+                            .memory_bytes = 1 << 30,
+                            .paid         = { 60000 } };
     strcpy(a.recipe, "ray");
     strcpy(a.image, "203.0.113.3:5000/ray@sha256:00");
     memset(a.node.id.bytes, 1, ID_BYTES);
@@ -34,9 +39,10 @@ static void what_the_network_signs_is_one_line_of_text(void **state)
     struct assignment a = some_assignment();
     char              text[512];
     signed_text_of(&a, 3, text);
-    assert_string_equal(text, "node=040g2081040g2081 incarnation=3 cluster=081040g2081040g2 device=0c1g60r30c1g60r3 "
-                              "recipe=0000000000000000000000000000000000000000000000000000000000000000 "
-                              "image=203.0.113.3:5000/ray@sha256:00");
+    assert_string_equal(text,
+                        "node=040g2081040g2081 incarnation=3 cluster=081040g2081040g2 device=0c1g60r30c1g60r3 "
+                        "recipe=0000000000000000000000000000000000000000000000000000000000000000 "
+                        "image=203.0.113.3:5000/ray@sha256:00");
 }
 
 static void a_signature_is_good_for_one_start_on_one_device_of_one_thing(void **state)
@@ -62,8 +68,8 @@ static void a_signature_is_good_for_one_start_on_one_device_of_one_thing(void **
 static void an_assignment_outside_its_limits_is_named_with_its_field(void **state)
 {
     (void)state;
-    struct assignment   good = some_assignment(), bad[5];
-    const struct field *f;
+    struct assignment        good = some_assignment(), bad[5];
+    const struct field      *f;
     static const char *const names[] = { "incarnation", "index", "paid_ms", "gpus", "role" };
     assert_int_equal(record_check(&assignment_type, &good, &f).code, ERR_NONE);
     for (size_t i = 0; i < countof(bad); i++) bad[i] = good;

@@ -1,5 +1,5 @@
-/* What serving needs: told by --check in a row for each, and looked at when a worker starts, before the network may take
- * the machine for ready. */
+/* What serving needs: told by --check in a row for each, and looked at when a worker starts, before the
+ * network may take the machine for ready. */
 #include "site.h"
 
 #include "sys/log.h"
@@ -52,7 +52,7 @@ struct err check_machine(const struct config *c)
     return e;
 }
 
-/* ---- of a worker that runs -------------------------------------------------------------------------------- */
+/* ---- of a worker that runs --------------------------------------------------------------------------- */
 
 static void on_row_running(void *ctx, const struct machine_row *row)
 {

@@ -17,10 +17,15 @@ struct option {
     const char *doc;
 };
 
-#define TEXT_OPTION(member, initial, doc)                                                                    \
-    { #member, OPTION_TEXT, offsetof(struct config, member), sizeof(((struct config *)0)->member), initial, 0, 0, doc }
+#define TEXT_OPTION(member, initial, doc)                                                                     \
+    {                                                                                                         \
+        #member, OPTION_TEXT, offsetof(struct config, member), sizeof(((struct config *)0)->member), initial, \
+            0, 0, doc                                                                                         \
+    }
 #define NUMBER_OPTION(member, initial, least, most, doc)                                                     \
-    { #member, OPTION_NUMBER, offsetof(struct config, member), sizeof(uint64_t), initial, least, most, doc }
+    {                                                                                                        \
+        #member, OPTION_NUMBER, offsetof(struct config, member), sizeof(uint64_t), initial, least, most, doc \
+    }
 
 static const struct option options[] = {
     TEXT_OPTION(token, "", "join token from the network's operator, needed once"),
@@ -32,7 +37,8 @@ static const struct option options[] = {
     TEXT_OPTION(mesh_device, "wireguard-go", "wireguard-go or kernel"),
     TEXT_OPTION(wireguard_go, "wireguard-go", "where that program is"),
     NUMBER_OPTION(mesh_port, "0", 0, 65000, "UDP port of the first node's mesh; the next ones follow; 0: any"),
-    NUMBER_OPTION(plain_registries, "0", 0, 1, "1: images may come over plain HTTP (they are checked by digest)"),
+    NUMBER_OPTION(plain_registries, "0", 0, 1,
+                  "1: images may come over plain HTTP (they are checked by digest)"),
     NUMBER_OPTION(image_gib_max, "64", 1, 4096, "GiB of one image at most"),
     NUMBER_OPTION(disk_gib_spare, "2", 0, 4096, "GiB of the disk that images leave free"),
     NUMBER_OPTION(lend_cpus, "0", 0, 4096, "CPUs to lend at most; 0: all there are"),

@@ -1,6 +1,6 @@
 /* config.h: what the worker is told at its start. One table gives the file's keys, the flags of the same
- * names and what --help prints: "key=value" lines in the file, "--key value" or "--key=value" on the command line, which
- * goes before. */
+ * names and what --help prints: "key=value" lines in the file, "--key value" or "--key=value" on the command
+ * line, which goes before. */
 #ifndef IONET_WORKER_CONFIG_H
 #define IONET_WORKER_CONFIG_H
 

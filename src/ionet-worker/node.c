@@ -11,7 +11,7 @@
 
 #define NODE_GRACE_MS 1000 /* between SIGTERM and SIGKILL */
 
-/* ---- its life -------------------------------------------------------------------------------------------- */
+/* ---- its life ---------------------------------------------------------------------------------------- */
 
 struct node *node_of(struct site *s, struct worker_ref ref)
 {
@@ -54,8 +54,10 @@ void node_release(struct node *n)
 {
     check(n->holds > 0);
     n->holds--;
-    if (n->cleaning && !n->leaving) clean_on(n);
-    else node_settle(n);
+    if (n->cleaning && !n->leaving)
+        clean_on(n);
+    else
+        node_settle(n);
 }
 
 static bool is_over(const struct node *n)
@@ -63,12 +65,14 @@ static bool is_over(const struct node *n)
     return n->cleaning || n->leaving;
 }
 
-/* ---- what is left of it from a worker before this one -------------------------------------------------------- */
+/* ---- what is left of it from a worker before this one ------------------------------------------------ */
 
 static void tell_found(struct node *n, bool mesh, bool container, const char *why)
 {
     static char         log_end[CONTAINER_LOG_END_BYTES];
-    struct worker_input in = { .kind = IN_FOUND, .ref = n->ref, .found_mesh = mesh, .found_container = container };
+    struct worker_input in = {
+        .kind = IN_FOUND, .ref = n->ref, .found_mesh = mesh, .found_container = container
+    };
     if (!container) container_log_end(n->site->runtime, n->ref.node, log_end);
     in.text    = str_from(why);
     in.log_end = str_from(container ? "" : log_end);
@@ -109,7 +113,7 @@ static void find_container(struct node *n, bool mesh)
     if (e.code || !mesh) tell_found(n, mesh, false, e.code ? e.why : "its mesh device ended");
 }
 
-/* ---- its mesh device ------------------------------------------------------------------------------------------ */
+/* ---- its mesh device --------------------------------------------------------------------------------- */
 
 /* Letters enough that two nodes never share one, few enough for an interface. */
 void node_mesh_name(struct node_id node, char out[WG_NAME_TEXT])
@@ -131,7 +135,8 @@ static struct str address_towards(const char *place, char room[INET6_ADDRSTRLEN]
     uint64_t           number;
     char               text[MESH_ENDPOINT_TEXT];
     if (!str_split(str_from(place), ':', &host, &port) || str_to_u64(port, &number).code) return STR("");
-    if (str_copy(host, text, sizeof text).code || inet_pton(AF_INET, text, &there.sin_addr) != 1) return STR("");
+    if (str_copy(host, text, sizeof text).code || inet_pton(AF_INET, text, &there.sin_addr) != 1)
+        return STR("");
     there.sin_port = htons((uint16_t)number);
 
     scoped_fd int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -146,7 +151,7 @@ static void inside_write(const struct node *n, uint16_t port, char out[MESH_ENDP
     char                     room[INET6_ADDRSTRLEN];
     struct text              t    = { out, 0, MESH_ENDPOINT_TEXT, false };
     struct str               host = a->meets_count ? address_towards(a->meets[0].endpoint_a, room) : STR("");
-    out[0] = 0;
+    out[0]                        = 0;
     if (!host.len) return;
     text_add(&t, host);
     text_add_char(&t, ':');
@@ -169,8 +174,10 @@ static void on_wg_ready(void *ctx, struct wg_device *d, uint16_t port, bool adop
     (void)d;
     if (is_over(n)) return;
     log_info("mesh.ready", LOG_ID("node", n->ref.node), LOG_I64("port", port), LOG_I64("adopted", adopted));
-    if (n->finding) find_container(n, adopted);
-    else tell_mesh(n, OK, port);
+    if (n->finding)
+        find_container(n, adopted);
+    else
+        tell_mesh(n, OK, port);
 }
 
 static void on_wg_over(void *ctx, struct err why)
@@ -185,8 +192,10 @@ static void on_wg_over(void *ctx, struct err why)
         clean_on(n);
     } else {
         log_warn("mesh.over", LOG_ID("node", n->ref.node), LOG_ERR(why));
-        if (n->finding) find_container(n, false);
-        else tell_mesh(n, why.code ? why : ERR(IO, "its mesh device ended"), 0);
+        if (n->finding)
+            find_container(n, false);
+        else
+            tell_mesh(n, why.code ? why : ERR(IO, "its mesh device ended"), 0);
     }
 }
 
@@ -194,36 +203,40 @@ static void wg_start(struct node *n)
 {
     static const struct wg_calls calls = { .on_ready = on_wg_ready, .on_over = on_wg_over };
     const struct site           *s     = n->site;
-    struct wg_options            o     = { .listen_port = s->config.mesh_port ? (uint16_t)(s->config.mesh_port + n->slot) : 0,
-                                           .mtu         = MESH_MTU,
-                                           .prefix_bits = MESH_PREFIX_BITS };
+    struct wg_options o = { .listen_port = s->config.mesh_port ? (uint16_t)(s->config.mesh_port + n->slot) : 0,
+                            .mtu         = MESH_MTU,
+                            .prefix_bits = MESH_PREFIX_BITS };
     char name[WG_NAME_TEXT], address[MESH_ADDRESS_TEXT], netns[RUNTIME_PATH_TEXT], dir[SITE_PATH_TEXT];
     site_mesh_dir(s, dir);
     node_mesh_name(n->ref.node, name);
     mesh_address(node_assignment(n)->index, address);
     netns_path(s->runtime, n->ref.node, netns);
-    o.kind    = strcmp(s->config.mesh_device, "kernel") == 0 ? WG_KERNEL : WG_USERSPACE;
-    o.program = s->config.wireguard_go;
-    o.dir     = dir;
-    o.name    = name;
-    o.address = address;
-    o.netns   = netns;
+    o.kind       = strcmp(s->config.mesh_device, "kernel") == 0 ? WG_KERNEL : WG_USERSPACE;
+    o.program    = s->config.wireguard_go;
+    o.dir        = dir;
+    o.name       = name;
+    o.address    = address;
+    o.netns      = netns;
     struct err e = state_mesh_key(s, n->ref.node, o.secret); /* from here it goes to the device alone */
     mesh_key_public(o.secret, n->mesh_key);
     if (!e.code) e = wg_make(s->net, &o, &calls, n, &n->wg);
     explicit_bzero(o.secret, sizeof o.secret);
     if (!e.code) return;
     n->wg = NULL;
-    if (n->finding) find_container(n, false);
-    else tell_mesh(n, e, 0);
+    if (n->finding)
+        find_container(n, false);
+    else
+        tell_mesh(n, e, 0);
 }
 
 static void on_netns_made(void *ctx, struct err e)
 {
     struct node *n = ctx;
     if (!is_over(n)) {
-        if (e.code) tell_mesh(n, e, 0);
-        else wg_start(n);
+        if (e.code)
+            tell_mesh(n, e, 0);
+        else
+            wg_start(n);
     }
     node_release(n);
 }
@@ -246,9 +259,10 @@ void node_make_mesh(struct node *n)
     if (e.code) on_netns_made(n, e);
 }
 
-/* ---- its peers ------------------------------------------------------------------------------------------------ */
+/* ---- its peers --------------------------------------------------------------------------------------- */
 
-/* Refused by the device only if what we were told is malformed: then the peer is silent, and that is reported. */
+/* Refused by the device only if what we were told is malformed: then the peer is silent, and that is
+ * reported. */
 static void on_peers_set(void *ctx, struct err e)
 {
     struct node *n = ctx;
@@ -273,7 +287,7 @@ void node_set_meets(struct node *n)
         const struct mesh_meet *m = &a->meets[i];
         for (int b = 0; b < 2; b++) {
             struct wg_peer *p = &peers[count++];
-            *p                = (struct wg_peer){ .keepalive_s = SITE_KEEPALIVE_S, .insist_ms = SITE_MEET_INSIST_MS };
+            *p = (struct wg_peer){ .keepalive_s = SITE_KEEPALIVE_S, .insist_ms = SITE_MEET_INSIST_MS };
             memcpy(p->key, b ? m->key_b : m->key_a, WG_KEY_BYTES);
             memcpy(p->endpoint, b ? m->endpoint_b : m->endpoint_a, sizeof p->endpoint);
         }
@@ -287,16 +301,17 @@ void node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone)
     memcpy(p.key, peer->key, WG_KEY_BYTES);
     memcpy(p.endpoint, peer->endpoint, sizeof p.endpoint);
     memcpy(p.address, peer->address, sizeof peer->address);
-    if (!gone) log_debug("mesh.peer", LOG_ID("node", n->ref.node), LOG_TEXT("address", p.address), LOG_TEXT("endpoint", p.endpoint),
-                         LOG_TEXT("via", mesh_via_names[peer->via]));
+    if (!gone)
+        log_debug("mesh.peer", LOG_ID("node", n->ref.node), LOG_TEXT("address", p.address),
+                  LOG_TEXT("endpoint", p.endpoint), LOG_TEXT("via", mesh_via_names[peer->via]));
     set_peers(n, &p, 1);
 }
 
 static void on_peers_read(void *ctx, struct err e, const struct wg_seen *seen, size_t count)
 {
-    struct node        *n    = ctx;
-    struct worker_input in   = { .kind = IN_PEERS, .ref = n->ref, .err = e };
-    uint64_t            wall = (uint64_t)sys_wall_now().ms, boot = sys_boot_now_ms();
+    struct node             *n    = ctx;
+    struct worker_input      in   = { .kind = IN_PEERS, .ref = n->ref, .err = e };
+    uint64_t                 wall = (uint64_t)sys_wall_now().ms, boot = sys_boot_now_ms();
     struct worker_peer_seen *peers = calloc(count + 1, sizeof *peers);
     check(peers);
     for (size_t i = 0; i < count; i++) {
@@ -319,7 +334,7 @@ void node_read_peers(struct node *n)
     wg_read_peers(n->wg, on_peers_read, n);
 }
 
-/* ---- its container ---------------------------------------------------------------------------------------------- */
+/* ---- its container ----------------------------------------------------------------------------------- */
 
 static void on_container_started(void *ctx)
 {
@@ -328,8 +343,10 @@ static void on_container_started(void *ctx)
     if (n->cleaning) container_stop(n->container, NODE_GRACE_MS);
     if (is_over(n)) return;
     log_info("node.runs", LOG_ID("node", n->ref.node), LOG_I64("adopted", n->finding));
-    if (n->finding) tell_found(n, true, true, "");
-    else site_tell(n->site, IN_CONTAINER, n->ref, OK);
+    if (n->finding)
+        tell_found(n, true, true, "");
+    else
+        site_tell(n->site, IN_CONTAINER, n->ref, OK);
 }
 
 static void on_container_ended(void *ctx, const struct container_end *end)
@@ -371,7 +388,7 @@ void node_read_used(struct node *n)
     site_step(n->site, &in);
 }
 
-/* ---- its end ------------------------------------------------------------------------------------------------------ */
+/* ---- its end ----------------------------------------------------------------------------------------- */
 
 static void on_cleaned(void *ctx, struct err e)
 {
@@ -382,8 +399,10 @@ static void on_cleaned(void *ctx, struct err e)
     if (!e.code) e = state_wipe_mesh_key(s, ref.node);
     n->cleaning = false;
     n->is_clean = !e.code;
-    if (e.code) log_warn("node.clean", LOG_ID("node", ref.node), LOG_ERR(e));
-    else log_info("node.clean", LOG_ID("node", ref.node));
+    if (e.code)
+        log_warn("node.clean", LOG_ID("node", ref.node), LOG_ERR(e));
+    else
+        log_info("node.clean", LOG_ID("node", ref.node));
     bool left = n->leaving;
     node_settle(n);
     if (!left) site_tell(s, IN_CLEANED, ref, e);

@@ -11,7 +11,7 @@ static struct err take_text(struct node *n, struct str yaml)
 {
     char        room[256];
     struct text complaint = TEXT_IN(room);
-    struct err  e = recipe_read(yaml, node_assignment(n)->recipe, &n->recipe, &complaint);
+    struct err  e         = recipe_read(yaml, node_assignment(n)->recipe, &n->recipe, &complaint);
     if (e.code) log_warn("recipe.refused", LOG_ID("node", n->ref.node), LOG_STR("why", text_str(&complaint)));
     return e;
 }
@@ -93,7 +93,7 @@ void recipe_fetch(struct node *n)
     text_add_hex(&path, node_assignment(n)->recipe_hash, RECIPE_HASH_BYTES);
 
     struct net_target target = { .host = s->network.host, .port = (uint16_t)s->network.port, .pin = &s->pin };
-    struct err        e = net_call(s->net, &target, STR("GET"), text_str(&path), NULL, 0, STR(""), &calls, n,
-                                   &n->recipe_call);
+    struct err        e =
+        net_call(s->net, &target, STR("GET"), text_str(&path), NULL, 0, STR(""), &calls, n, &n->recipe_call);
     if (e.code) on_done(n, e);
 }

@@ -73,8 +73,9 @@ struct err site_run(const struct config *config)
     if (!s.config.name[0]) (void)gethostname(s.config.name, sizeof s.config.name - 1);
 
     TRY(begin(&s)); /* what a worker before this one left is adopted or removed */
-    log_info("ready", LOG_TEXT("host", s.network.host), LOG_I64("port", s.network.port), LOG_I64("gpus", s.specs.gpus_count),
-             LOG_I64("cpus", s.specs.cpus), LOG_TEXT("oci", runtime_oci(s.runtime)));
+    log_info("ready", LOG_TEXT("host", s.network.host), LOG_I64("port", s.network.port),
+             LOG_I64("gpus", s.specs.gpus_count), LOG_I64("cpus", s.specs.cpus),
+             LOG_TEXT("oci", runtime_oci(s.runtime)));
     net_run(s.net); /* until a signal, or until all is gone that should go */
     net_close(s.net);
     sign_key_wipe(&s.key);

@@ -7,8 +7,8 @@
  *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
  *   tunnel.c   users' connections
  *
- * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an action for
- * a start that is over does nothing. */
+ * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an
+ * action for a start that is over does nothing. */
 #ifndef IONET_WORKER_SITE_H
 #define IONET_WORKER_SITE_H
 
@@ -27,20 +27,20 @@
 
 #define SITE_PROGRAM "ionet-worker 0.1.0"
 #define SITE_PATH_TEXT 512
-#define SITE_KEEPALIVE_S 15 /* what a home router forgets last */
+#define SITE_KEEPALIVE_S 15     /* what a home router forgets last */
 #define SITE_MEET_INSIST_MS 250 /* the gateway learns of our key while we already knock */
 #define SITE_PEER_INSIST_MS 500
 #define SITE_USED_MS 2000
 #define SITE_STOP_ALL_MS 60000 /* then what would not go is said, and left */
 
-/* What there is of one start of a node on this machine. It lives until it is cleaned, or left at the program's end, and
- * until every callback that it waits for has come. */
+/* What there is of one start of a node on this machine. It lives until it is cleaned, or left at the
+ * program's end, and until every callback that it waits for has come. */
 struct node {
     struct site           *site;
     uint32_t               slot;
     struct worker_ref      ref;
-    uint32_t               holds;    /* callbacks to come that can't be taken back */
-    bool                   finding;  /* what was left of it is being taken over */
+    uint32_t               holds;   /* callbacks to come that can't be taken back */
+    bool                   finding; /* what was left of it is being taken over */
     bool                   cleaning;
     bool                   leaving;
     bool                   is_clean;
@@ -82,7 +82,7 @@ struct site {
     char                 secret[64]; /* of the join token */
     struct device_specs  specs;
     bool                 save_failed;
-    char                 trouble[ASSIGN_WHY_TEXT]; /* of the machine itself; "" if it can serve */
+    char                 trouble[ASSIGN_WHY_TEXT];       /* of the machine itself; "" if it can serve */
     char                 found_trouble[ASSIGN_WHY_TEXT]; /* by the check that is on */
     int                  lock_fd;
 
@@ -110,10 +110,10 @@ void                  state_recipe_path(const struct site *s, const uint8_t hash
 
 /* ---- steps.c ---- */
 
-void               site_step(struct site *s, const struct worker_input *in);
-void               site_tell(struct site *s, enum worker_input_kind kind, struct worker_ref ref, struct err e);
+void site_step(struct site *s, const struct worker_input *in);
+void site_tell(struct site *s, enum worker_input_kind kind, struct worker_ref ref, struct err e);
 must_check struct err site_begin(struct site *s); /* what a worker before this one left is found or removed */
-void               site_stop(struct site *s);
+void                  site_stop(struct site *s);
 
 /* ---- uplink.c ---- */
 
@@ -126,17 +126,17 @@ void uplink_observe(struct site *s);
 
 struct node *node_of(struct site *s, struct worker_ref ref); /* made if need be; null: that start is over */
 const struct assignment *node_assignment(const struct node *n);
-void         node_mesh_name(struct node_id node, char out[WG_NAME_TEXT]);
-void         node_hold(struct node *n);
-void         node_release(struct node *n);
-void         node_find_left(struct node *n);
-void         node_make_mesh(struct node *n);
-void         node_set_meets(struct node *n);
-void         node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
-void         node_read_peers(struct node *n);
-void         node_clean(struct node *n);
-void         node_leave(struct node *n); /* the program ends, the node does not */
-void         node_read_used(struct node *n);
+void                     node_mesh_name(struct node_id node, char out[WG_NAME_TEXT]);
+void                     node_hold(struct node *n);
+void                     node_release(struct node *n);
+void                     node_find_left(struct node *n);
+void                     node_make_mesh(struct node *n);
+void                     node_set_meets(struct node *n);
+void                     node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
+void                     node_read_peers(struct node *n);
+void                     node_clean(struct node *n);
+void                     node_leave(struct node *n); /* the program ends, the node does not */
+void                     node_read_used(struct node *n);
 
 /* ---- recipes.c ---- */
 
@@ -145,9 +145,9 @@ must_check struct err recipe_load(struct node *n); /* from the state folder */
 
 /* ---- start.c ---- */
 
-void node_start(struct node *n);
-void node_start_witness(struct node *n);
-void node_stop_witness(struct node *n);
+void                                node_start(struct node *n);
+void                                node_start_witness(struct node *n);
+void                                node_stop_witness(struct node *n);
 extern const struct container_calls node_container_calls; /* of node.c */
 
 /* ---- tunnel.c ---- */
@@ -162,6 +162,6 @@ must_check struct err site_run(const struct config *c);
 void site_runtime_options(const struct config *c, struct runtime_options *out);
 
 must_check struct err check_machine(const struct config *c);
-void                  check_begin(struct site *s); /* of a worker that runs: what is missing is reported as its trouble */
+void check_begin(struct site *s); /* of a worker that runs: what is missing is reported as its trouble */
 
 #endif

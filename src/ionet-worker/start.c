@@ -42,7 +42,8 @@ static struct err words_make(const struct node *n, struct words *w)
         w->vars.secrets[i] = text_str(&secret);
     }
     w->arena = ARENA_IN(w->room, sizeof w->room);
-    return recipe_expand(n->recipe, a->role == NODE_HEAD ? RECIPE_HEAD : RECIPE_WORKER, &w->vars, &w->arena, &w->run);
+    return recipe_expand(n->recipe, a->role == NODE_HEAD ? RECIPE_HEAD : RECIPE_WORKER, &w->vars, &w->arena,
+                         &w->run);
 }
 
 static size_t length_of(const char *const *list)
@@ -57,12 +58,12 @@ static size_t mounts_make(const struct recipe *r, struct container_mount *mounts
     size_t count = 0;
     for (unsigned i = 0; i < r->tmpfs_count && count < CONTAINER_MOUNTS_MAX; i++) {
         const struct recipe_tmpfs *t = &r->tmpfs[i];
-        mounts[count++] = (struct container_mount){ .kind   = CONTAINER_TMPFS,
-                                                    .target = t->path,
-                                                    .bytes  = t->size_mib * START_MIB,
-                                                    .mode   = t->mode,
-                                                    .exec   = t->exec,
-                                                    .owned  = t->owner == RECIPE_OWNER_USER };
+        mounts[count++]              = (struct container_mount){ .kind   = CONTAINER_TMPFS,
+                                                                 .target = t->path,
+                                                                 .bytes  = t->size_mib * START_MIB,
+                                                                 .mode   = t->mode,
+                                                                 .exec   = t->exec,
+                                                                 .owned  = t->owner == RECIPE_OWNER_USER };
     }
     return count;
 }
@@ -116,7 +117,7 @@ void node_start(struct node *n)
     site_tell(n->site, IN_CONTAINER, n->ref, e);
 }
 
-/* ---- the witness ---------------------------------------------------------------------------------------- */
+/* ---- the witness ------------------------------------------------------------------------------------- */
 
 static void on_line(void *ctx, struct str line)
 {
@@ -142,8 +143,8 @@ void node_start_witness(struct node *n)
     struct err e = words_make(n, &w);
     if (!e.code && !w.run.witness_argv) e = ERR(INVALID, "the recipe has no witness for this role");
     if (!e.code)
-        e = container_exec(n->container, w.run.witness_argv, length_of(w.run.witness_argv), NULL, 0, 0, &calls, n,
-                           &n->witness);
+        e = container_exec(n->container, w.run.witness_argv, length_of(w.run.witness_argv), NULL, 0, 0, &calls,
+                           n, &n->witness);
     explicit_bzero(&w, sizeof w);
     if (e.code) on_witness_done(n, e, 0, STR(""));
 }

@@ -1,15 +1,15 @@
 /* The state folder:
  *
- *   lock                 held while a worker runs on it       device.key     the seed of its key (0600)
- *   network.json         which network, and who we are there  worker.json    what should run, and what was served
- *   recipes/HEX.yaml     by hash                              keys/NODE      a node's mesh key, until its end
+ *   lock                 held while a worker runs on it   device.key     the seed of its key (0600)
+ *   network.json         which network, who we are there  worker.json    what should run, what was served
+ *   recipes/HEX.yaml     by hash                          keys/NODE      a node's mesh key, until its end
  *   images/, mesh/       of the modules runtime and wg */
 #include "site.h"
 
-#include "json/json.h"
+#include "link/ticket.h"
 #include "sys/log.h"
 #include "sys/sys.h"
-#include "link/ticket.h"
+#include "json/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +27,8 @@ static const struct field network_fields[] = {
     FIELD_ID(struct site_network, device, SEEN_OPERATOR, LIVE, "what this device is called there"),
     FIELD_BYTES(struct site_network, signing_key, SEEN_OPERATOR, LIVE, "what it signs assignments with"),
 };
-static const struct record_type network_type =
-    RECORD_TYPE("site_network", "site_networks", struct site_network, network_fields, "the network of a worker");
+static const struct record_type network_type = RECORD_TYPE("site_network", "site_networks", struct site_network,
+                                                           network_fields, "the network of a worker");
 
 static void state_path(const struct site *s, const char *name, char out[SITE_PATH_TEXT])
 {
@@ -100,7 +100,7 @@ struct err state_save_worker(struct site *s)
     return sys_write_file(path, text_str(&s->saved_text), 0600);
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------- */
 
 /* A record from a file; ERR_MISSING if there is none. */
 static struct err load(struct site *s, const char *name, const struct record_type *type, void *record)
@@ -111,7 +111,9 @@ static struct err load(struct site *s, const char *name, const struct record_typ
     state_path(s, name, path);
     TRY(sys_read_file(path, s->saved_text.ptr, s->saved_text.cap, &len));
     struct err e = json_read((struct str){ s->saved_text.ptr, len }, type, JSON_PEER, record, &fault);
-    if (e.code) log_error("state.damaged", LOG_TEXT("file", path), LOG_TEXT("why", e.why), LOG_TEXT("at", fault.detail));
+    if (e.code)
+        log_error("state.damaged", LOG_TEXT("file", path), LOG_TEXT("why", e.why),
+                  LOG_TEXT("at", fault.detail));
     return e;
 }
 
@@ -133,7 +135,8 @@ static struct err open_network(struct site *s)
 {
     struct err e = load(s, "network.json", &network_type, &s->network);
     if (e.code && e.code != ERR_MISSING) return e;
-    if (s->config.token[0]) TRY(take_token(s, !e.code));
+    if (s->config.token[0])
+        TRY(take_token(s, !e.code));
     else if (e.code && s->config.task == TASK_RUN)
         return ERR(MISSING, "this device belongs to no network yet: give it a join token");
     memcpy(s->pin.sha256, s->network.pin, sizeof s->pin.sha256);

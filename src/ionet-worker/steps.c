@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---- images --------------------------------------------------------------------------------------------------- */
+/* ---- images ------------------------------------------------------------------------------------------ */
 
 struct fetch {
     struct site *site;
@@ -32,8 +32,10 @@ static void on_image_done(void *ctx, struct err e, const char *detail)
     memcpy(image, f->image, sizeof image);
     f->busy = false;
     in.text = str_from(image);
-    if (e.code) log_warn("image.failed", LOG_TEXT("image", image), LOG_ERR(e), LOG_TEXT("detail", detail));
-    else log_info("image.held", LOG_TEXT("image", image));
+    if (e.code)
+        log_warn("image.failed", LOG_TEXT("image", image), LOG_ERR(e), LOG_TEXT("detail", detail));
+    else
+        log_info("image.held", LOG_TEXT("image", image));
     site_step(f->site, &in);
 }
 
@@ -52,11 +54,12 @@ static void collect_images(struct site *s)
     struct wanted_image keep[WORKER_IMAGES_MAX];
     uint32_t            count = 0;
     for (size_t i = 0; i < WORKER_IMAGES_MAX; i++)
-        if (s->worker->images[i].image[0]) memcpy(keep[count++].image, s->worker->images[i].image, ASSIGN_IMAGE_TEXT);
+        if (s->worker->images[i].image[0])
+            memcpy(keep[count++].image, s->worker->images[i].image, ASSIGN_IMAGE_TEXT);
     image_collect(s->runtime, keep, count);
 }
 
-/* ---- actions ---------------------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------------- */
 
 static void send_witnessed(struct site *s, const struct worker_action *a)
 {
@@ -140,8 +143,10 @@ static void act_on(struct site *s, const struct worker_actions *out)
 {
     if (out->save) save(s);
     for (uint32_t i = 0; i < out->count && !s->stopping; i++) {
-        if (out->list[i].kind == ACT_FETCH_IMAGE) fetch_image(s, out->list[i].image);
-        else act_on_node(s, &out->list[i]);
+        if (out->list[i].kind == ACT_FETCH_IMAGE)
+            fetch_image(s, out->list[i].image);
+        else
+            act_on_node(s, &out->list[i]);
     }
     if (out->observe) uplink_observe(s);
     if (out->collect) collect_images(s);
@@ -166,7 +171,7 @@ void site_tell(struct site *s, enum worker_input_kind kind, struct worker_ref re
     site_step(s, &(struct worker_input){ .kind = kind, .ref = ref, .err = e });
 }
 
-/* ---- the beginning ------------------------------------------------------------------------------------------------ */
+/* ---- the beginning ----------------------------------------------------------------------------------- */
 
 struct left {
     const struct site     *site;
@@ -180,7 +185,8 @@ static bool is_saved(const struct site *s, const struct container_found *f)
     for (uint32_t i = 0; i < s->saved->nodes_count; i++) {
         const struct worker_saved_node *n = &s->saved->nodes[i];
         if (id_eq(n->assignment[0].node.id, f->node.id) && n->assignment[0].incarnation == f->incarnation)
-            return strcmp(s->saved->boot_id, s->boot_id) == 0 && n->step != STEP_ENDING && n->step != STEP_ENDED;
+            return strcmp(s->saved->boot_id, s->boot_id) == 0 && n->step != STEP_ENDING &&
+                   n->step != STEP_ENDED;
     }
     return false;
 }
@@ -223,13 +229,13 @@ struct err site_begin(struct site *s)
     }
 
     static struct wanted_image images[WORKER_IMAGES_MAX];
-    struct worker_input        in = { .kind = IN_START, .saved = s->saved, .boot_id = s->boot_id, .images = images };
-    in.images_count               = image_list(s->runtime, images, WORKER_IMAGES_MAX);
+    struct worker_input in = { .kind = IN_START, .saved = s->saved, .boot_id = s->boot_id, .images = images };
+    in.images_count        = image_list(s->runtime, images, WORKER_IMAGES_MAX);
     site_step(s, &in);
     return OK;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------- */
 
 static void on_runtime_closed(void *ctx)
 {

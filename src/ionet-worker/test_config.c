@@ -101,7 +101,7 @@ static void a_mistake_is_refused_with_its_place_and_reason(void **state)
     for (size_t i = 0; i < countof(rows); i++) {
         struct config c;
         char          complaint[512], expected[512];
-        const char   *rest = rows[i].complaint;
+        const char   *rest    = rows[i].complaint;
         bool          of_file = strncmp(rest, "FILE", 4) == 0;
         snprintf(expected, sizeof expected, "%s%s", of_file ? file : "", of_file ? rest + 4 : rest);
         assert_int_not_equal(read_config(rows[i].lines, rows[i].flags, &c, complaint).code, ERR_NONE);

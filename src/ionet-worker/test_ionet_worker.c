@@ -101,8 +101,8 @@ static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state
     world_until(&w, world_phase(&w, &a[0]) == PHASE_RUNNING && world_phase(&w, &a[1]) >= PHASE_STARTING);
     for (int i = 0; i < 2; i++) {
         const struct observed_node *other = world_node(&w, &a[1 - i]);
-        struct mesh_map             m = { .node = a[i].node, .reset = true, .peers_count = 1 };
-        struct mesh_peer           *p = &m.peers[0];
+        struct mesh_map             m     = { .node = a[i].node, .reset = true, .peers_count = 1 };
+        struct mesh_peer           *p     = &m.peers[0];
         *p = (struct mesh_peer){ .via = MESH_SITE, .wait_ms = i ? 50 : 0, .valid = { 600000 } };
         memcpy(p->key, other->mesh_key, sizeof p->key);
         memcpy(p->endpoint, other->inside, sizeof p->endpoint);
@@ -117,8 +117,9 @@ static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state
     assert_int_equal(w.silent_count, 0);
 
     struct mesh_map m = { .node = a[0].node, .peers_count = 1 };
-    m.peers[0] = (struct mesh_peer){ .via = MESH_DIRECT, .address = "10.99.0.3", .endpoint = "127.0.0.1:9",
-                                     .valid = { 600000 } };
+    m.peers[0]        = (struct mesh_peer){
+               .via = MESH_DIRECT, .address = "10.99.0.3", .endpoint = "127.0.0.1:9", .valid = { 600000 }
+    };
     sys_random(m.peers[0].key, MESH_KEY_BYTES);
     world_send(&w, LINK_MESH_MAP, &m);
     world_until(&w, w.silent_count == 1);
@@ -156,7 +157,7 @@ static void a_killed_worker_comes_back_to_what_still_runs(void **state)
 static void a_worker_that_is_told_to_end_leaves_its_nodes_and_stop_all_ends_them(void **state)
 {
     (void)state;
-    struct assignment a = serve();
+    struct assignment a     = serve();
     uint64_t          start = sys_boot_now_ms();
     world_end(&w.worker, SIGTERM);
     assert_true(sys_boot_now_ms() - start < 3000);
@@ -178,7 +179,8 @@ static void a_container_that_ends_at_once_is_reported_with_its_reason_and_log(vo
     world_until(&w, world_phase(&w, &a) == PHASE_ENDED);
     assert_string_equal(world_node(&w, &a)->why, "ended with code 3");
     assert_string_equal(world_node(&w, &a)->log_end, "this can't\nwork\n");
-    for (uint64_t t = sys_boot_now_ms(); *world_left(&w, a.node) && sys_boot_now_ms() - t < 5000;) world_run_for(&w, 50);
+    for (uint64_t t = sys_boot_now_ms(); *world_left(&w, a.node) && sys_boot_now_ms() - t < 5000;)
+        world_run_for(&w, 50);
     assert_string_equal(world_left(&w, a.node), "");
 
     a.incarnation = 2;
@@ -205,7 +207,7 @@ static void what_the_network_did_not_sign_is_not_run(void **state)
     struct assignment a = world_assignment(&w, NODE_HEAD, 1);
     struct desired    d = { .epoch = 1, .version = 50, .assignments_count = 1 };
     world_sign(&w, &a);
-    a.image[0] = '2';
+    a.image[0]       = '2';
     d.assignments[0] = a;
     world_send(&w, LINK_DESIRED, &d);
     world_tell(&w, NULL, 0);
@@ -226,8 +228,8 @@ static void an_image_that_is_not_there_ends_the_node_and_is_told(void **state)
 static void a_node_goes_on_while_the_network_is_away_and_is_told_when_it_is_back(void **state)
 {
     (void)state;
-    struct assignment a    = serve();
-    uint16_t          port = net_server_port(w.server);
+    struct assignment a         = serve();
+    uint16_t          port      = net_server_port(w.server);
     uint64_t          served_ms = world_node(&w, &a)->served_ms;
     net_server_close(w.server);
     world_until(&w, !w.up);
@@ -268,7 +270,7 @@ static int be_worker(int argc, char **argv)
     static struct config config;
     char                 room[512];
     struct text          complaint = TEXT_IN(room);
-    struct err           e = config_read(&config, argc, argv, &complaint);
+    struct err           e         = config_read(&config, argc, argv, &complaint);
     if (config.debug) log_level_set(LOG_DEBUG);
     if (!e.code) e = site_run(&config);
     if (e.code) log_error("ended", LOG_ERR(e), LOG_STR("complaint", text_str(&complaint)));

@@ -1,12 +1,13 @@
 /* test_world_int.h: a network for a real worker to belong to: its link, its recipes, its gateway's tunnels, a
- * registry with one small image; all on loopback, driven by the test. The worker is this same program, started anew. */
+ * registry with one small image; all on loopback, driven by the test. The worker is this same program,
+ * started anew. */
 #ifndef IONET_WORKER_TEST_WORLD_INT_H
 #define IONET_WORKER_TEST_WORLD_INT_H
 
-#include "json/json.h"
 #include "link/ticket.h"
 #include "site.h"
 #include "sys/sys.h"
+#include "json/json.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -64,16 +65,17 @@ struct world {
     struct world_tunnel tunnels[WORLD_TUNNELS_MAX];
 };
 
-#define assert_ok(expression)                                                                                \
-    do {                                                                                                     \
-        struct err world_err_ = (expression);                                                                \
-        if (world_err_.code) fail_msg("%s: %s", err_name(world_err_.code), world_err_.why);                  \
+#define assert_ok(expression)                                                               \
+    do {                                                                                    \
+        struct err world_err_ = (expression);                                               \
+        if (world_err_.code) fail_msg("%s: %s", err_name(world_err_.code), world_err_.why); \
     } while (0)
 
-/* ---- what runs in its containers -------------------------------------------------------------------------- */
+/* ---- what runs in its containers --------------------------------------------------------------------- */
 
 static const char world_program[] =
-    "#include <arpa/inet.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n"
+    "#include <arpa/inet.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include "
+    "<unistd.h>\n"
     "static int at(const char *a,int p,struct sockaddr_in*s){memset(s,0,sizeof*s);s->sin_family=AF_INET;"
     "s->sin_port=htons(p);inet_pton(AF_INET,a,&s->sin_addr);return socket(AF_INET,SOCK_STREAM,0);}\n"
     "static void serve(int port){struct sockaddr_in s;char b[512];int l=at(\"0.0.0.0\",port,&s);ssize_t n;"
@@ -82,7 +84,8 @@ static const char world_program[] =
     "for(unsigned c=1;;c++){int f=accept(l,0,0);dprintf(f,\"caller %u\\n\",c);printf(\"caller %u\\n\",c);"
     "while((n=read(f,b,sizeof b))>0)if(write(f,b,n)<0)break;close(f);}}\n"
     "static void call(const char*a,int port){struct sockaddr_in s;char b[64]={0};for(;;usleep(50000)){"
-    "int f=at(a,port,&s);if(connect(f,(void*)&s,sizeof s)==0&&read(f,b,63)>0){printf(\"answered: %s\",b);for(;;)pause();}"
+    "int f=at(a,port,&s);if(connect(f,(void*)&s,sizeof s)==0&&read(f,b,63)>0){printf(\"answered: "
+    "%s\",b);for(;;)pause();}"
     "close(f);}}\n"
     "int main(int c,char**v){setvbuf(stdout,0,_IOLBF,0);if(c<2)return 2;"
     "if(!strcmp(v[1],\"serve\"))serve(atoi(v[2]));if(!strcmp(v[1],\"call\"))call(v[2],atoi(v[3]));"
@@ -130,7 +133,7 @@ static inline void world_use_recipe(struct world *w, const char *head_does)
     w->recipe_hash = hash_sha256(str_from(w->recipe));
 }
 
-/* ---- programs of the system --------------------------------------------------------------------------------- */
+/* ---- programs of the system -------------------------------------------------------------------------- */
 
 static inline int world_shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static inline int world_shell(const char *format, ...)
@@ -181,27 +184,32 @@ static inline void world_serve_image(struct world *w)
     snprintf(path, sizeof path, "%s/registry.yml", w->dir);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    fprintf(f, "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/registry}}\n"
-               "http: {addr: \"127.0.0.1:%u\"}\n", w->dir, w->registry_port);
+    fprintf(f,
+            "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: %s/registry}}\n"
+            "http: {addr: \"127.0.0.1:%u\"}\n",
+            w->dir, w->registry_port);
     fclose(f);
     w->registry = world_spawn(w, "registry.log", (char *[]){ "docker-registry", "serve", path, NULL });
 
     snprintf(path, sizeof path, "%s/node.c", w->dir);
     assert_ok(sys_write_file(path, str_from(world_program), 0644));
-    assert_int_equal(world_shell("cd %s && mkdir -p root/bin root/tmp root/dev root/proc root/sys/fs/cgroup && "
-                                 "cc -static -O1 -w -o root/bin/node node.c && chmod 0755 root root/bin root/tmp && "
-                                 "umoci init --layout layout && umoci new --image layout:t && "
-                                 "umoci insert --image layout:t root / && "
-                                 "for i in 1 2 3 4 5 6 7 8 9; do skopeo copy -q --dest-tls-verify=false "
-                                 "--digestfile digest oci:layout:t docker://127.0.0.1:%u/echo:t && exit 0; sleep 0.2; "
-                                 "done; exit 1", w->dir, w->registry_port), 0);
+    assert_int_equal(
+        world_shell("cd %s && mkdir -p root/bin root/tmp root/dev root/proc root/sys/fs/cgroup && "
+                    "cc -static -O1 -w -o root/bin/node node.c && chmod 0755 root root/bin root/tmp && "
+                    "umoci init --layout layout && umoci new --image layout:t && "
+                    "umoci insert --image layout:t root / && "
+                    "for i in 1 2 3 4 5 6 7 8 9; do skopeo copy -q --dest-tls-verify=false "
+                    "--digestfile digest oci:layout:t docker://127.0.0.1:%u/echo:t && exit 0; sleep 0.2; "
+                    "done; exit 1",
+                    w->dir, w->registry_port),
+        0);
     size_t len;
     snprintf(path, sizeof path, "%s/digest", w->dir);
     assert_ok(sys_read_file(path, digest, sizeof digest - 1, &len));
     snprintf(w->image, sizeof w->image, "127.0.0.1:%u/echo@%.*s", w->registry_port, 71, digest);
 }
 
-/* ---- the link ------------------------------------------------------------------------------------------------ */
+/* ---- the link ---------------------------------------------------------------------------------------- */
 
 static inline void world_send(struct world *w, enum link_kind kind, const void *message)
 {
@@ -261,7 +269,7 @@ static inline void world_on_close(void *ctx, const char *why)
     w->up   = false;
 }
 
-/* ---- the gateway's side of tunnels ---------------------------------------------------------------------------- */
+/* ---- the gateway's side of tunnels ------------------------------------------------------------------- */
 
 static inline void world_tunnel_bytes(void *ctx, struct net_raw *r, struct str bytes)
 {
@@ -280,7 +288,8 @@ static inline void world_tunnel_close(void *ctx, const char *why)
     t->raw = NULL;
 }
 
-static const struct net_raw_calls world_tunnel_calls = { .on_bytes = world_tunnel_bytes, .on_close = world_tunnel_close };
+static const struct net_raw_calls world_tunnel_calls = { .on_bytes = world_tunnel_bytes,
+                                                         .on_close = world_tunnel_close };
 
 static inline void world_take_tunnel(struct world *w, struct net_request *r)
 {
@@ -302,14 +311,17 @@ static inline uint32_t world_idle_tunnels(const struct world *w)
     return count;
 }
 
-/* ---- its server ------------------------------------------------------------------------------------------------ */
+/* ---- its server -------------------------------------------------------------------------------------- */
 
 static inline void world_on_upgrade(void *ctx, struct net_request *r)
 {
-    static const struct net_socket_calls calls = { NULL, world_on_text, world_on_close, LINK_PING_MS, LINK_SILENT_MS };
+    static const struct net_socket_calls calls = { NULL, world_on_text, world_on_close, LINK_PING_MS,
+                                                   LINK_SILENT_MS };
     struct world                        *w     = ctx;
-    if (str_eq(net_request_path(r), STR(LINK_PATH))) w->link = net_socket_accept(r, &calls, w);
-    else world_take_tunnel(w, r);
+    if (str_eq(net_request_path(r), STR(LINK_PATH)))
+        w->link = net_socket_accept(r, &calls, w);
+    else
+        world_take_tunnel(w, r);
 }
 
 static inline void world_on_request(void *ctx, struct net_request *r)
@@ -350,12 +362,12 @@ static inline void world_turn(struct world *w)
 }
 
 /* Runs until it is so; a test that waits too long has failed, with the end of the worker's log. */
-#define world_until(w, condition)                                                                            \
-    for (uint64_t world_start_ = sys_boot_now_ms(); !(condition);) {                                         \
-        world_turn(w);                                                                                       \
-        if (sys_boot_now_ms() - world_start_ < WORLD_MS_MAX) continue;                                       \
-        world_shell("tail -n 30 %s/worker.log >&2", (w)->dir);                                               \
-        fail_msg("not in time: %s", #condition);                                                             \
+#define world_until(w, condition)                                      \
+    for (uint64_t world_start_ = sys_boot_now_ms(); !(condition);) {   \
+        world_turn(w);                                                 \
+        if (sys_boot_now_ms() - world_start_ < WORLD_MS_MAX) continue; \
+        world_shell("tail -n 30 %s/worker.log >&2", (w)->dir);         \
+        fail_msg("not in time: %s", #condition);                       \
     }
 
 static inline void world_run_for(struct world *w, uint64_t ms)
@@ -363,7 +375,7 @@ static inline void world_run_for(struct world *w, uint64_t ms)
     for (uint64_t start = sys_boot_now_ms(); sys_boot_now_ms() - start < ms;) world_turn(w);
 }
 
-/* ---- the worker ------------------------------------------------------------------------------------------------- */
+/* ---- the worker -------------------------------------------------------------------------------------- */
 
 static inline pid_t world_start(struct world *w, const char *task, const char *token)
 {
@@ -371,8 +383,18 @@ static inline pid_t world_start(struct world *w, const char *task, const char *t
     snprintf(state, sizeof state, "--state_dir=%s/state", w->dir);
     snprintf(run, sizeof run, "--run_dir=%s/run", w->dir);
     snprintf(go, sizeof go, "--wireguard_go=%s", getenv("WORLD_WIREGUARD_GO"));
-    char *args[] = { "/proc/self/exe", "worker",         "--config=/dev/null", "--plain_registries=1", "--debug=1",
-                     "--cgroup=" WORLD_CGROUP, state, run, go, (char *)(uintptr_t)task, (char *)(uintptr_t)token, NULL };
+    char *args[] = { "/proc/self/exe",
+                     "worker",
+                     "--config=/dev/null",
+                     "--plain_registries=1",
+                     "--debug=1",
+                     "--cgroup=" WORLD_CGROUP,
+                     state,
+                     run,
+                     go,
+                     (char *)(uintptr_t)task,
+                     (char *)(uintptr_t)token,
+                     NULL };
     return world_spawn(w, "worker.log", args);
 }
 
@@ -380,7 +402,7 @@ static inline void world_start_worker(struct world *w)
 {
     char              room[400];
     struct text       token = TEXT_IN(room);
-    struct join_token t     = { .host = "127.0.0.1", .port = net_server_port(w->server), .secret = WORLD_SECRET };
+    struct join_token t = { .host = "127.0.0.1", .port = net_server_port(w->server), .secret = WORLD_SECRET };
     memcpy(t.pin, w->pin.sha256, sizeof t.pin);
     text_add(&token, STR("--token="));
     join_token_write(&t, &token);
@@ -420,7 +442,7 @@ static inline void world_close(struct world *w)
     assert_ok(sys_remove_tree(w->dir));
 }
 
-/* ---- what it is told ---------------------------------------------------------------------------------------------- */
+/* ---- what it is told --------------------------------------------------------------------------------- */
 
 static inline struct assignment world_assignment(struct world *w, enum node_role role, uint32_t index)
 {
@@ -489,7 +511,8 @@ static inline struct world_tunnel *world_join(struct world *w, const char *servi
 {
     char line[128];
     world_until(w, world_idle_tunnels(w) > 0);
-    int length = snprintf(line, sizeof line, "{\"service\":\"%s\",\"user\":\"u\",\"client\":\"198.51.100.7\"}\n", service);
+    int length = snprintf(line, sizeof line,
+                          "{\"service\":\"%s\",\"user\":\"u\",\"client\":\"198.51.100.7\"}\n", service);
     for (size_t i = 0; i < WORLD_TUNNELS_MAX; i++) {
         struct world_tunnel *t = &w->tunnels[i];
         if (!t->raw || t->used) continue;
@@ -500,7 +523,8 @@ static inline struct world_tunnel *world_join(struct world *w, const char *servi
     return NULL;
 }
 
-/* What is left of a node on this machine: processes, interfaces, mounts, groups, folders. Empty when nothing. */
+/* What is left of a node on this machine: processes, interfaces, mounts, groups, folders. Empty when nothing.
+ */
 static inline const char *world_left(const struct world *w, struct node_id node)
 {
     static char room[1024];
@@ -509,7 +533,8 @@ static inline const char *world_left(const struct world *w, struct node_id node)
     id_write(node.id, &id);
     text_z(&id);
     node_mesh_name(node, device);
-    snprintf(find, sizeof find, "[%c]%s|[%c]%s", name[0], name + 1, device[0], device + 1); /* not the search itself */
+    snprintf(find, sizeof find, "[%c]%s|[%c]%s", name[0], name + 1, device[0],
+             device + 1); /* not the search itself */
     setenv("NODE", name, 1);
     setenv("DEVICE", device, 1);
     setenv("FIND", find, 1);
@@ -517,7 +542,8 @@ static inline const char *world_left(const struct world *w, struct node_id node)
     static const char command[] =
         "grep -lE \"$FIND\" /proc/[0-9]*/cmdline 2>/dev/null; ip -o link show \"$DEVICE\" 2>/dev/null;"
         "grep \"$NODE\" /proc/mounts; find /sys/fs/cgroup -name \"*$NODE*\";"
-        "find $DIR/run $DIR/state/mesh $DIR/state/keys /var/run/wireguard -name \"*$NODE*\" -o -name \"*$DEVICE*\" 2>/dev/null";
+        "find $DIR/run $DIR/state/mesh $DIR/state/keys /var/run/wireguard -name \"*$NODE*\" -o -name "
+        "\"*$DEVICE*\" 2>/dev/null";
     FILE *f = popen(command, "r");
     assert_non_null(f);
     size_t len = fread(room, 1, sizeof room - 1, f);

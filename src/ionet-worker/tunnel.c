@@ -1,10 +1,10 @@
-/* Tunnels: connections of ours that wait at the gateway. Its opening line names a service of the node; we connect to it
- * inside the node's namespace, answer "ok" or "no REASON", and from then on bytes pass both ways. The service
- * `logs` is answered here. */
+/* Tunnels: connections of ours that wait at the gateway. Its opening line names a service of the node; we
+ * connect to it inside the node's namespace, answer "ok" or "no REASON", and from then on bytes pass both
+ * ways. The service `logs` is answered here. */
 #include "site.h"
 
-#include "json/json.h"
 #include "sys/log.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,14 @@
 #define TUNNEL_LOGS_EVERY_MS 250
 #define TUNNEL_LOGS_WAITING_MAX (256 * 1024)
 
-enum tunnel_state { TUNNEL_DIALING, TUNNEL_IDLE, TUNNEL_CONNECTING, TUNNEL_JOINED, TUNNEL_LOGGING, TUNNEL_OVER };
+enum tunnel_state {
+    TUNNEL_DIALING,
+    TUNNEL_IDLE,
+    TUNNEL_CONNECTING,
+    TUNNEL_JOINED,
+    TUNNEL_LOGGING,
+    TUNNEL_OVER
+};
 
 struct tunnel {
     struct tunnel             *next;
@@ -59,14 +66,15 @@ static void refuse(struct tunnel *t, const char *why)
     text_add(&line, STR("no "));
     text_add(&line, str_from(why));
     text_add_char(&line, '\n');
-    log_info("tunnel.refused", LOG_ID("node", t->node->ref.node), LOG_TEXT("service", t->service), LOG_TEXT("why", why));
+    log_info("tunnel.refused", LOG_ID("node", t->node->ref.node), LOG_TEXT("service", t->service),
+             LOG_TEXT("why", why));
     t->state = TUNNEL_OVER;
     net_raw_pause(t->raw, false); /* to see the gateway close */
     net_raw_send(t->raw, text_str(&line));
     net_raw_end(t->raw);
 }
 
-/* ---- a service of the node ------------------------------------------------------------------------------ */
+/* ---- a service of the node --------------------------------------------------------------------------- */
 
 /* The gateway's side closed; the service's is not there any more or not yet. */
 static void on_service_bytes(void *ctx, struct net_raw *r, struct str bytes)
@@ -126,7 +134,7 @@ static void connect_service(struct tunnel *t)
     if (e.code) refuse(t, e.why);
 }
 
-/* ---- logs ------------------------------------------------------------------------------------------------ */
+/* ---- logs -------------------------------------------------------------------------------------------- */
 
 /* What there is, then what comes, as fast as the reader reads. */
 static void on_logs_turn(void *ctx)
@@ -134,7 +142,8 @@ static void on_logs_turn(void *ctx)
     static char    room[32768];
     struct tunnel *t = ctx;
     while (t->raw && net_raw_waiting(t->raw) < TUNNEL_LOGS_WAITING_MAX) {
-        size_t got = container_log_read(t->node->site->runtime, t->node->ref.node, &t->place, room, sizeof room);
+        size_t got =
+            container_log_read(t->node->site->runtime, t->node->ref.node, &t->place, room, sizeof room);
         if (!got) return;
         net_raw_send(t->raw, (struct str){ room, got });
     }
@@ -144,11 +153,13 @@ static void serve_logs(struct tunnel *t)
 {
     t->state     = TUNNEL_LOGGING;
     struct err e = net_timer_start(t->node->site->net, 0, TUNNEL_LOGS_EVERY_MS, on_logs_turn, t, &t->timer);
-    if (e.code) refuse(t, e.why);
-    else net_raw_send(t->raw, STR("ok\n"));
+    if (e.code)
+        refuse(t, e.why);
+    else
+        net_raw_send(t->raw, STR("ok\n"));
 }
 
-/* ---- the gateway's side ---------------------------------------------------------------------------------- */
+/* ---- the gateway's side ------------------------------------------------------------------------------ */
 
 static void on_open(void *ctx, struct net_raw *r)
 {
@@ -183,9 +194,12 @@ static void take_line(struct tunnel *t)
     struct err e = read_line(t, line);
     memmove(t->early, rest.ptr, rest.len);
     t->early_len = rest.len;
-    if (e.code) refuse(t, "the opening line can't be read");
-    else if (strcmp(t->service, TUNNEL_LOGS) == 0) serve_logs(t);
-    else connect_service(t);
+    if (e.code)
+        refuse(t, "the opening line can't be read");
+    else if (strcmp(t->service, TUNNEL_LOGS) == 0)
+        serve_logs(t);
+    else
+        connect_service(t);
 }
 
 static void on_bytes(void *ctx, struct net_raw *r, struct str bytes)
@@ -222,27 +236,31 @@ static void on_close(void *ctx, const char *why)
 
 static struct err dial(struct tunnel *t)
 {
-    static const struct net_raw_calls calls = { .on_open = on_open, .on_bytes = on_bytes, .on_end = on_end,
-                                                .on_close = on_close };
-    const struct assignment          *a     = node_assignment(t->node);
-    struct site                      *s     = t->node->site;
-    char                              host[MESH_ENDPOINT_TEXT], room[ASSIGN_TICKET_TEXT + 16];
-    struct text                       bearer = TEXT_IN(room);
-    struct str                        place = str_from(a->tunnel), name, port;
-    uint64_t                          number;
-    const char                       *colon = strrchr(a->tunnel, ':');
+    static const struct net_raw_calls calls = {
+        .on_open = on_open, .on_bytes = on_bytes, .on_end = on_end, .on_close = on_close
+    };
+    const struct assignment *a = node_assignment(t->node);
+    struct site             *s = t->node->site;
+    char                     host[MESH_ENDPOINT_TEXT], room[ASSIGN_TICKET_TEXT + 16];
+    struct text              bearer = TEXT_IN(room);
+    struct str               place  = str_from(a->tunnel), name, port;
+    uint64_t                 number;
+    const char              *colon = strrchr(a->tunnel, ':');
     if (!colon) return ERR(INVALID, "the gateway's place has no port");
     name = (struct str){ place.ptr, (size_t)(colon - a->tunnel) };
     port = str_from(colon + 1);
-    if (str_starts(name, STR("[")) && str_ends(name, STR("]"))) name = (struct str){ name.ptr + 1, name.len - 2 };
-    if (str_to_u64(port, &number).code || number > UINT16_MAX) return ERR(INVALID, "the gateway's port is no port");
+    if (str_starts(name, STR("[")) && str_ends(name, STR("]")))
+        name = (struct str){ name.ptr + 1, name.len - 2 };
+    if (str_to_u64(port, &number).code || number > UINT16_MAX)
+        return ERR(INVALID, "the gateway's port is no port");
     TRY(str_copy(name, host, sizeof host));
     text_add(&bearer, STR("Bearer "));
     text_add(&bearer, str_from(a->ticket));
 
     struct net_target target = { .host = host, .port = (uint16_t)number, .pin = &s->pin };
     struct net_header header = { STR("authorization"), text_str(&bearer) };
-    return net_raw_connect(s->net, &target, STR(TUNNEL_PATH), STR(TUNNEL_PROTOCOL), &header, 1, &calls, t, &t->raw);
+    return net_raw_connect(s->net, &target, STR(TUNNEL_PATH), STR(TUNNEL_PROTOCOL), &header, 1, &calls, t,
+                           &t->raw);
 }
 
 void tunnel_dial(struct node *n)
@@ -264,7 +282,9 @@ void tunnels_cut(struct node *n)
 {
     for (struct tunnel *t = n->tunnels, *next; t; t = next) {
         next = t->next;
-        if (t->splice) net_splice_cut(t->splice);
-        else if (t->raw) net_raw_close(t->raw);
+        if (t->splice)
+            net_splice_cut(t->splice);
+        else if (t->raw)
+            net_raw_close(t->raw);
     }
 }

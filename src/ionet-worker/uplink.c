@@ -39,11 +39,12 @@ void uplink_observe(struct site *s)
         s->specs_sent = true;
     }
     if (s->trouble[0]) memcpy(o.trouble, s->trouble, sizeof o.trouble);
-    if (s->save_failed) check(!str_copy(STR("the state folder can't be written"), o.trouble, sizeof o.trouble).code);
+    if (s->save_failed)
+        check(!str_copy(STR("the state folder can't be written"), o.trouble, sizeof o.trouble).code);
     uplink_send(s, LINK_OBSERVED, &o);
 }
 
-/* ---- its first frames --------------------------------------------------------------------------------------- */
+/* ---- its first frames -------------------------------------------------------------------------------- */
 
 static void on_open(void *ctx, struct net_socket *socket)
 {
@@ -85,7 +86,7 @@ static void on_welcome(struct site *s, const struct link_welcome *w)
     site_step(s, &(struct worker_input){ .kind = IN_LINK_UP });
 }
 
-/* ---- the frames after them ---------------------------------------------------------------------------------- */
+/* ---- the frames after them --------------------------------------------------------------------------- */
 
 static bool is_signed(const struct site *s, const struct assignment *a)
 {
@@ -106,8 +107,8 @@ static void on_desired(struct site *s, const struct desired *d)
         log_error("desired.unsigned", LOG_ID("node", d->assignments[i].node));
         return;
     }
-    log_info("desired", LOG_I64("epoch", d->epoch), LOG_I64("version", d->version), LOG_I64("nodes", d->assignments_count),
-             LOG_I64("images", d->images_count));
+    log_info("desired", LOG_I64("epoch", d->epoch), LOG_I64("version", d->version),
+             LOG_I64("nodes", d->assignments_count), LOG_I64("images", d->images_count));
     site_step(s, &(struct worker_input){ .kind = IN_DESIRED, .desired = d });
 }
 
@@ -146,7 +147,7 @@ static void on_text(void *ctx, struct net_socket *socket, struct str text)
     free(m);
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------------------ */
+/* ---- opening and closing ----------------------------------------------------------------------------- */
 
 static void on_wait_over(void *ctx)
 {
@@ -161,17 +162,17 @@ static void open_later(struct site *s)
     s->link_wait_ms *= 2;
     if (s->link_wait_ms < UPLINK_WAIT_LEAST_MS) s->link_wait_ms = UPLINK_WAIT_LEAST_MS;
     if (s->link_wait_ms > UPLINK_WAIT_MOST_MS) s->link_wait_ms = UPLINK_WAIT_MOST_MS;
-    uint64_t percent = 100 - UPLINK_JITTER_PERCENT + prng_below(&chance, 2 * UPLINK_JITTER_PERCENT + 1);
-    struct err e = net_timer_start(s->net, s->link_wait_ms * percent / 100, 0, on_wait_over, s, &timer);
+    uint64_t   percent = 100 - UPLINK_JITTER_PERCENT + prng_below(&chance, 2 * UPLINK_JITTER_PERCENT + 1);
+    struct err e       = net_timer_start(s->net, s->link_wait_ms * percent / 100, 0, on_wait_over, s, &timer);
     if (e.code) log_error("link.timer", LOG_ERR(e));
 }
 
 static void on_close(void *ctx, const char *why)
 {
-    struct site *s       = ctx;
-    bool         was_up  = s->link_welcome;
-    s->link              = NULL;
-    s->link_welcome      = false;
+    struct site *s      = ctx;
+    bool         was_up = s->link_welcome;
+    s->link             = NULL;
+    s->link_welcome     = false;
     if (s->stopping) return;
     log_warn("link.down", LOG_TEXT("why", why));
     if (was_up) site_step(s, &(struct worker_input){ .kind = IN_LINK_DOWN });

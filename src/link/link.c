@@ -27,8 +27,8 @@ const struct record_type link_hello_type =
 static const struct field challenge_fields[] = {
     FIELD_BYTES(struct link_challenge, nonce, SEEN_OPERATOR, LIVE, "to be signed"),
 };
-const struct record_type link_challenge_type =
-    RECORD_TYPE("challenge", "challenges", struct link_challenge, challenge_fields, "prove that the key is yours");
+const struct record_type link_challenge_type = RECORD_TYPE("challenge", "challenges", struct link_challenge,
+                                                           challenge_fields, "prove that the key is yours");
 
 static const struct field proof_fields[] = {
     FIELD_BYTES(struct link_proof, signature, SEEN_OPERATOR, LIVE, "over the nonce"),
@@ -37,7 +37,8 @@ const struct record_type link_proof_type =
     RECORD_TYPE("proof", "proofs", struct link_proof, proof_fields, "the key is mine");
 
 static const struct field welcome_fields[] = {
-    FIELD_U64(struct link_welcome, epoch, 1, COUNTED_MAX, SEEN_OPERATOR, LIVE, "grows at every start of the network"),
+    FIELD_U64(struct link_welcome, epoch, 1, COUNTED_MAX, SEEN_OPERATOR, LIVE,
+              "grows at every start of the network"),
     FIELD_ID(struct link_welcome, id, SEEN_OPERATOR, LIVE, "of the device or gateway"),
     FIELD_BYTES(struct link_welcome, signing_key, SEEN_OPERATOR, LIVE, "of the network"),
 };
@@ -97,10 +98,11 @@ static const struct record_type gw_cluster_type =
     RECORD_TYPE("gw_cluster", "gw_clusters", struct gw_cluster, gw_cluster_fields, "a cluster that is over");
 
 static const struct field gw_revoke_fields[] = {
-    FIELD_LIST(struct gw_revoke, clusters, clusters_count, &gw_cluster_type, SEEN_OPERATOR, LIVE, "void tickets"),
+    FIELD_LIST(struct gw_revoke, clusters, clusters_count, &gw_cluster_type, SEEN_OPERATOR, LIVE,
+               "void tickets"),
 };
-const struct record_type gw_revoke_type =
-    RECORD_TYPE("gw_revoke", "gw_revokes", struct gw_revoke, gw_revoke_fields, "clusters whose tickets are void");
+const struct record_type gw_revoke_type = RECORD_TYPE("gw_revoke", "gw_revokes", struct gw_revoke,
+                                                      gw_revoke_fields, "clusters whose tickets are void");
 
 /* ---- up from a gateway ------------------------------------------------------------------------------- */
 
@@ -112,12 +114,15 @@ static const struct field gw_up_fields[] = {
     FIELD_TEXT(struct gw_up, tunnel, SEEN_OPERATOR, LIVE, "its HTTPS, host:port"),
     FIELD_LINES(struct gw_up, csr_pem, SEEN_OPERATOR, LIVE, "request for its certificate, PEM"),
 };
-const struct record_type gw_up_type = RECORD_TYPE("gw_up", "gw_ups", struct gw_up, gw_up_fields, "a gateway is up");
+const struct record_type gw_up_type =
+    RECORD_TYPE("gw_up", "gw_ups", struct gw_up, gw_up_fields, "a gateway is up");
 
 static const struct field gw_place_fields[] = {
     FIELD_ID(struct gw_place, node, SEEN_OPERATOR, LIVE, "the node"),
-    FIELD_TEXT(struct gw_place, seen_a, SEEN_OPERATOR, OPTIONAL, "where its packets to the first port come from"),
-    FIELD_TEXT(struct gw_place, seen_b, SEEN_OPERATOR, OPTIONAL, "where its packets to the second port come from"),
+    FIELD_TEXT(struct gw_place, seen_a, SEEN_OPERATOR, OPTIONAL,
+               "where its packets to the first port come from"),
+    FIELD_TEXT(struct gw_place, seen_b, SEEN_OPERATOR, OPTIONAL,
+               "where its packets to the second port come from"),
 };
 static const struct record_type gw_place_type =
     RECORD_TYPE("gw_place", "gw_places", struct gw_place, gw_place_fields, "where a node is");
@@ -140,14 +145,14 @@ const struct record_type gw_count_type =
 
 /* The word in a frame's "kind" is the name of its record. */
 static const struct record_type *const types[LINK_KIND_COUNT] = {
-    [LINK_HELLO] = &link_hello_type,       [LINK_CHALLENGE] = &link_challenge_type,
-    [LINK_PROOF] = &link_proof_type,       [LINK_WELCOME] = &link_welcome_type,
-    [LINK_DESIRED] = &desired_type,        [LINK_MESH_MAP] = &mesh_map_type,
-    [LINK_OBSERVED] = &observed_type,      [LINK_WITNESSED] = &witnessed_type,
+    [LINK_HELLO] = &link_hello_type,        [LINK_CHALLENGE] = &link_challenge_type,
+    [LINK_PROOF] = &link_proof_type,        [LINK_WELCOME] = &link_welcome_type,
+    [LINK_DESIRED] = &desired_type,         [LINK_MESH_MAP] = &mesh_map_type,
+    [LINK_OBSERVED] = &observed_type,       [LINK_WITNESSED] = &witnessed_type,
     [LINK_MESH_SILENT] = &mesh_silent_type, [LINK_GW_CONFIG] = &gw_config_type,
-    [LINK_GW_MEET] = &gw_meet_type,        [LINK_GW_RELAY] = &gw_relay_type,
-    [LINK_GW_REVOKE] = &gw_revoke_type,    [LINK_GW_UP] = &gw_up_type,
-    [LINK_GW_SEEN] = &gw_seen_type,        [LINK_GW_COUNT] = &gw_count_type,
+    [LINK_GW_MEET] = &gw_meet_type,         [LINK_GW_RELAY] = &gw_relay_type,
+    [LINK_GW_REVOKE] = &gw_revoke_type,     [LINK_GW_UP] = &gw_up_type,
+    [LINK_GW_SEEN] = &gw_seen_type,         [LINK_GW_COUNT] = &gw_count_type,
 };
 
 static bool kind_of(struct str word, enum link_kind *kind)
@@ -167,7 +172,8 @@ struct err link_read(struct str frame, enum link_kind *kind, union link_message 
     enum link_kind              k;
     if (frame.len > LINK_FRAME_BYTES) return ERR(LIMIT, "a link frame is too long");
     TRY(json_parse(frame, &doc, &fault));
-    if (!kind_of(json_as_str(json_member(doc.root, "kind")), &k)) return ERR(INVALID, "a link frame of unknown kind");
+    if (!kind_of(json_as_str(json_member(doc.root, "kind")), &k))
+        return ERR(INVALID, "a link frame of unknown kind");
 
     memset(message, 0, types[k]->size);
     TRY(json_read_value(doc.root, types[k], JSON_PEER, message, &fault));

@@ -159,7 +159,8 @@ union link_message {
     struct gw_count       gw_count;
 };
 must_check struct err link_read(struct str frame, enum link_kind *kind, union link_message *message);
-void link_write(enum link_kind kind, const void *message, struct text *out); /* NET_FRAME_BYTES_MAX is room enough */
+/* NET_FRAME_BYTES_MAX is room enough. */
+void link_write(enum link_kind kind, const void *message, struct text *out);
 
 struct signature link_prove(const struct sign_key *key, const uint8_t nonce[32]);
 bool             link_is_proven(struct public_key who, const uint8_t nonce[32], struct signature s);

@@ -12,9 +12,10 @@
 #include <cmocka.h>
 
 static const struct record_type *const types[LINK_KIND_COUNT] = {
-    &link_hello_type, &link_challenge_type, &link_proof_type, &link_welcome_type, &desired_type,  &mesh_map_type,
-    &observed_type,   &witnessed_type,      &mesh_silent_type, &gw_config_type,    &gw_meet_type, &gw_relay_type,
-    &gw_revoke_type,  &gw_up_type,          &gw_seen_type,     &gw_count_type,
+    &link_hello_type,  &link_challenge_type, &link_proof_type, &link_welcome_type,
+    &desired_type,     &mesh_map_type,       &observed_type,   &witnessed_type,
+    &mesh_silent_type, &gw_config_type,      &gw_meet_type,    &gw_relay_type,
+    &gw_revoke_type,   &gw_up_type,          &gw_seen_type,    &gw_count_type,
 };
 
 static char               frame_room[65536], again_room[65536];
@@ -98,7 +99,7 @@ static void the_largest_message_of_each_kind_fits_a_frame(void **state)
 {
     (void)state;
     for (uint32_t k = 0; k < LINK_KIND_COUNT; k++) {
-        struct prng p = { k };
+        struct prng p       = { k };
         size_t      largest = 0;
         for (uint32_t round = 0; round < 30; round++) {
             memset(&sent, 0, sizeof sent);
@@ -147,8 +148,12 @@ static void a_field_of_a_newer_peer_is_skipped(void **state)
 {
     (void)state;
     enum link_kind kind;
-    assert_int_equal(link_read(STR("{\"kind\":\"gw_count\",\"joins\":3,\"sparks\":[1],\"joined_bytes\":4,\"relayed_bytes\":5}"),
-                               &kind, &got).code, ERR_NONE);
+    assert_int_equal(
+        link_read(
+            STR("{\"kind\":\"gw_count\",\"joins\":3,\"sparks\":[1],\"joined_bytes\":4,\"relayed_bytes\":5}"),
+            &kind, &got)
+            .code,
+        ERR_NONE);
     assert_int_equal(kind, LINK_GW_COUNT);
     assert_int_equal(got.gw_count.joins, 3);
     assert_int_equal(got.gw_count.relayed_bytes, 5);

@@ -59,7 +59,8 @@ static void a_ticket_with_any_letter_changed_is_denied(void **state)
         room[i] = was;
     }
     for (size_t len = 0; len < text.len; len++)
-        assert_int_equal(ticket_read((struct str){ room, len }, network, (struct instant){ 0 }, &back).code, ERR_DENIED);
+        assert_int_equal(ticket_read((struct str){ room, len }, network, (struct instant){ 0 }, &back).code,
+                         ERR_DENIED);
 }
 
 static void a_signature_for_another_purpose_makes_no_ticket(void **state)

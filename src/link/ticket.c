@@ -44,11 +44,13 @@ struct err ticket_read(struct str text, struct public_key signer, struct instant
     size_t           json_len, signature_len;
     if (!str_split(text, '.', &said, &signed_by)) return ERR(DENIED, "this is no ticket");
     if (base64url_read(said, json, sizeof json, &json_len).code) return ERR(DENIED, "this is no ticket");
-    if (base64url_read(signed_by, s.bytes, sizeof s.bytes, &signature_len).code || signature_len != sizeof s.bytes)
+    if (base64url_read(signed_by, s.bytes, sizeof s.bytes, &signature_len).code ||
+        signature_len != sizeof s.bytes)
         return ERR(DENIED, "this is no ticket");
 
     struct str what = { (const char *)json, json_len };
-    if (!sign_verify(signer, STR(TICKET_DOMAIN), what, s)) return ERR(DENIED, "the ticket is not signed by the network");
+    if (!sign_verify(signer, STR(TICKET_DOMAIN), what, s))
+        return ERR(DENIED, "the ticket is not signed by the network");
 
     struct ticket     t = { 0 };
     struct json_fault fault;
@@ -80,7 +82,8 @@ static struct err place_read(struct str place, struct join_token *t)
     if (!split_last(place, ':', &host, &port)) return ERR(INVALID, "a join token names no port");
     if (str_to_u64(port, &number).code || number == 0 || number > UINT16_MAX)
         return ERR(INVALID, "a join token's port is 1 to 65535");
-    if (str_starts(host, STR("[")) && str_ends(host, STR("]"))) host = (struct str){ host.ptr + 1, host.len - 2 };
+    if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
+        host = (struct str){ host.ptr + 1, host.len - 2 };
     if (host.len == 0 || !str_is_utf8(host)) return ERR(INVALID, "a join token names no host");
     if (str_copy(host, t->host, sizeof t->host).code) return ERR(INVALID, "a join token's host is too long");
     t->port = (uint16_t)number;

@@ -1,5 +1,6 @@
-/* ticket.h: a short signed statement of who may open what at a gateway. base64url(JSON) '.' base64url(signature),
- * signed by the network's key (domain TICKET_DOMAIN), checked with the public half alone. Also join tokens. */
+/* ticket.h: a short signed statement of who may open what at a gateway. base64url(JSON) '.'
+ * base64url(signature), signed by the network's key (domain TICKET_DOMAIN), checked with the public half
+ * alone. Also join tokens. */
 #ifndef LINK_TICKET_H
 #define LINK_TICKET_H
 
@@ -25,7 +26,7 @@ struct ticket {
     enum ticket_kind  kind;
     struct id         serial; /* unlike any other's */
     struct cluster_id cluster;
-    struct node_id    node;    /* which node: TUNNEL always; JOIN: the one to be reached, or none for the head */
+    struct node_id    node;    /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
     char              service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; "" for TUNNEL */
     char              user[MESH_ADDRESS_TEXT + 32]; /* account, as the service may see it */
     struct instant    expires; /* wall clock */
@@ -34,10 +35,11 @@ extern const struct record_type ticket_type;
 
 must_check struct err ticket_write(const struct ticket *t, const struct sign_key *key, struct text *out);
 /* ERR_DENIED: not signed so; ERR_EXPIRED: at or after `expires`. */
-must_check struct err ticket_read(struct str text, struct public_key signer, struct instant now, struct ticket *out);
+must_check struct err ticket_read(struct str text, struct public_key signer, struct instant now,
+                                  struct ticket *out);
 
-/* What an operator or owner hands to a machine: "HOST:PORT.PIN.SECRET", PIN 64 hex letters, SECRET base64url of 24
- * random bytes (the network stores its SHA-256). */
+/* What an operator or owner hands to a machine: "HOST:PORT.PIN.SECRET", PIN 64 hex letters, SECRET base64url
+ * of 24 random bytes (the network stores its SHA-256). */
 struct join_token {
     char    host[128];
     uint16_t port;

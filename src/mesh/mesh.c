@@ -35,7 +35,8 @@ static const struct record_type gone_type =
 static const struct field map_fields[] = {
     FIELD_ID(struct mesh_map, node, SEEN_OPERATOR, LIVE, "the node whose peers these are"),
     FIELD_BOOL(struct mesh_map, reset, SEEN_OPERATOR, OPTIONAL, "forget all peers told before"),
-    FIELD_LIST(struct mesh_map, peers, peers_count, &mesh_peer_type, SEEN_OPERATOR, OPTIONAL, "new or changed peers"),
+    FIELD_LIST(struct mesh_map, peers, peers_count, &mesh_peer_type, SEEN_OPERATOR, OPTIONAL,
+               "new or changed peers"),
     FIELD_LIST(struct mesh_map, gone, gone_count, &gone_type, SEEN_OPERATOR, OPTIONAL, "peers that left"),
 };
 const struct record_type mesh_map_type =
@@ -48,7 +49,7 @@ static const struct field silent_fields[] = {
 const struct record_type mesh_silent_type =
     RECORD_TYPE("mesh_silent", "mesh_silents", struct mesh_silent, silent_fields, "a peer that did not answer");
 
-/* ---- addresses -------------------------------------------------------------------------------------- */
+/* ---- addresses --------------------------------------------------------------------------------------- */
 
 void mesh_address(uint32_t index, char out[MESH_ADDRESS_TEXT])
 {
@@ -100,8 +101,8 @@ enum mesh_via mesh_choose(const struct mesh_member *a, const struct mesh_member 
     check(mesh_is_known(a) && mesh_is_known(b));
     if (relayed) return MESH_RELAY;
 
-    /* A router seldom turns packets round to its own outside address, so without inside addresses two nodes of one
-     * site don't try. */
+    /* A router seldom turns packets round to its own outside address, so without inside addresses two nodes
+     * of one site don't try. */
     if (str_eq(host_of(a->seen_a), host_of(b->seen_a)))
         return a->inside[0] && b->inside[0] ? MESH_SITE : MESH_RELAY;
     if (mesh_is_symmetric(a) || mesh_is_symmetric(b)) return MESH_RELAY;
@@ -138,5 +139,6 @@ void mesh_tell(const struct mesh_member *to, const struct mesh_member *peer, enu
     check(!endpoint.full);
 
     /* Both sides starting at the same moment can meet in WireGuard's retry of 5 s. */
-    if (via == MESH_DIRECT && memcmp(to->key, peer->key, MESH_KEY_BYTES) > 0) out->wait_ms = MESH_PUNCH_LATER_MS;
+    if (via == MESH_DIRECT && memcmp(to->key, peer->key, MESH_KEY_BYTES) > 0)
+        out->wait_ms = MESH_PUNCH_LATER_MS;
 }

@@ -102,7 +102,8 @@ bool mesh_is_known(const struct mesh_member *m);
 /* A NAT that gives each destination another port. Only when seen on both ports. */
 bool mesh_is_symmetric(const struct mesh_member *m);
 
-/* How a should reach b: site, direct or relay, from what was seen and whether the pair is in the relayed list. */
+/* How a should reach b: site, direct or relay, from what was seen and whether the pair is in the relayed
+ * list. */
 enum mesh_via mesh_choose(const struct mesh_member *a, const struct mesh_member *b, bool relayed);
 
 /* What to tell `to` of `peer`. `relay_host` ("203.0.113.2"), base and pair give the endpoint of a relayed one

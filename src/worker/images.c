@@ -82,7 +82,8 @@ void worker_images_take(struct worker *w, uint64_t now_ms, const struct worker_i
 static bool is_awaited(const struct worker *w, const struct worker_image *g)
 {
     for (size_t i = 0; i < WORKER_NODES_MAX; i++)
-        if (w->nodes[i].step == STEP_PREPARING && strcmp(w->nodes[i].assignment.image, g->image) == 0) return true;
+        if (w->nodes[i].step == STEP_PREPARING && strcmp(w->nodes[i].assignment.image, g->image) == 0)
+            return true;
     return false;
 }
 

@@ -52,19 +52,20 @@ void worker_peers_take_map(struct worker *w, uint64_t now_ms, const struct mesh_
     }
 }
 
-/* ---- what the device knows ----------------------------------------------------------------------------- */
+/* ---- what the device knows --------------------------------------------------------------------------- */
 
 static bool is_meet(const struct worker_node *n, const uint8_t key[MESH_KEY_BYTES])
 {
     for (uint32_t i = 0; i < n->assignment.meets_count; i++) {
         const struct mesh_meet *m = &n->assignment.meets[i];
-        if (memcmp(m->key_a, key, MESH_KEY_BYTES) == 0 || memcmp(m->key_b, key, MESH_KEY_BYTES) == 0) return true;
+        if (memcmp(m->key_a, key, MESH_KEY_BYTES) == 0 || memcmp(m->key_b, key, MESH_KEY_BYTES) == 0)
+            return true;
     }
     return false;
 }
 
-/* One that this worker did not set: left by the worker before it, or by a set of meeting points before these. It
- * stays until a map says better. */
+/* One that this worker did not set: left by the worker before it, or by a set of meeting points before these.
+ * It stays until a map says better. */
 static void take_unknown(struct worker_node *n, const struct worker_peer_seen *seen, uint64_t now_ms)
 {
     if (n->peers_count == WORKER_PEERS_MAX) return;
@@ -75,7 +76,8 @@ static void take_unknown(struct worker_node *n, const struct worker_peer_seen *s
     if (n->has_map) p->stale_until_ms = now_ms;
 }
 
-void worker_peers_take_seen(struct worker *w, struct worker_node *n, const struct worker_input *in, uint64_t now_ms)
+void worker_peers_take_seen(struct worker *w, struct worker_node *n, const struct worker_input *in,
+                            uint64_t now_ms)
 {
     (void)w;
     n->reading    = false;
@@ -96,7 +98,7 @@ void worker_peers_link_up(struct worker_node *n)
     for (uint32_t i = 0; i < n->peers_count; i++) n->peers[i].silent_sent = false;
 }
 
-/* ---- what is to be done --------------------------------------------------------------------------------- */
+/* ---- what is to be done ------------------------------------------------------------------------------ */
 
 static bool is_over(const struct worker_peer *p, uint64_t now_ms)
 {

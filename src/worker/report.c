@@ -11,7 +11,8 @@ static const char *const step_names[STEP_COUNT] = { "free",    "finding", "prepa
 static const struct field saved_node_fields[] = {
     FIELD_LIST(struct worker_saved_node, assignment, assignment_count, &assignment_type, SEEN_OPERATOR, LIVE,
                "what was asked for"),
-    FIELD_U32(struct worker_saved_node, slot, 0, WORKER_NODES_MAX - 1, SEEN_OPERATOR, LIVE, "its place in the worker"),
+    FIELD_U32(struct worker_saved_node, slot, 0, WORKER_NODES_MAX - 1, SEEN_OPERATOR, LIVE,
+              "its place in the worker"),
     FIELD_BOOL(struct worker_saved_node, wanted, SEEN_OPERATOR, LIVE, "the newest desired state lists it"),
     FIELD_ENUM(struct worker_saved_node, step, step_names, SEEN_OPERATOR, LIVE, "how far it is"),
     FIELD_U64(struct worker_saved_node, paid_until_ms, 0, MOMENT_MAX, SEEN_OPERATOR, LIVE, "since that boot"),
@@ -24,8 +25,9 @@ static const struct field saved_node_fields[] = {
     FIELD_LIST(struct worker_saved_node, seen, seen_count, &witness_entry_type, SEEN_OPERATOR, LIVE,
                "whom its witness saw"),
 };
-static const struct record_type saved_node_type = RECORD_TYPE(
-    "worker_saved_node", "worker_saved_nodes", struct worker_saved_node, saved_node_fields, "a node of this worker");
+static const struct record_type saved_node_type =
+    RECORD_TYPE("worker_saved_node", "worker_saved_nodes", struct worker_saved_node, saved_node_fields,
+                "a node of this worker");
 
 static const struct field saved_fields[] = {
     FIELD_TEXT(struct worker_saved, boot_id, SEEN_OPERATOR, LIVE, "the boot that its moments belong to"),
@@ -36,7 +38,7 @@ static const struct field saved_fields[] = {
 const struct record_type worker_saved_type =
     RECORD_TYPE("worker_saved", "worker_saveds", struct worker_saved, saved_fields, "what a worker remembers");
 
-/* ---- up ------------------------------------------------------------------------------------------------- */
+/* ---- up ---------------------------------------------------------------------------------------------- */
 
 static enum node_phase phase_of(const struct worker *w, const struct worker_node *n)
 {
@@ -62,7 +64,8 @@ static uint64_t served_now_ms(const struct worker_node *n, uint64_t now_ms)
     return n->served_ms + (counts ? now_ms - n->served_at_ms : 0);
 }
 
-static void observe_node(const struct worker *w, const struct worker_node *n, uint64_t now_ms, struct observed_node *o)
+static void observe_node(const struct worker *w, const struct worker_node *n, uint64_t now_ms,
+                         struct observed_node *o)
 {
     uint64_t served_ms = served_now_ms(n, now_ms), most_ms = n->synced_ms + WORKER_UNSYNCED_MS;
     *o = (struct observed_node){ .node         = n->ref.node,
@@ -98,7 +101,8 @@ void worker_observe(const struct worker *w, uint64_t now_ms, struct observed *ou
     memset(out, 0, sizeof *out);
     out->epoch   = w->desired.epoch;
     out->version = w->desired.version;
-    for (int wanted = 1; wanted >= 0; wanted--) { /* there is room for the wanted ones, and for some of the others */
+    for (int wanted = 1; wanted >= 0;
+         wanted--) { /* there is room for the wanted ones, and for some of the others */
         for (size_t i = 0; i < WORKER_NODES_MAX && out->nodes_count < ASSIGNMENTS_MAX; i++) {
             const struct worker_node *n = &w->nodes[i];
             if (n->step == STEP_FREE || worker_is_wanted(w, n) != (wanted == 1)) continue;
@@ -106,11 +110,12 @@ void worker_observe(const struct worker *w, uint64_t now_ms, struct observed *ou
         }
     }
     for (size_t i = 0; i < WORKER_IMAGES_MAX && out->images_count < ASSIGN_IMAGES_MAX; i++)
-        if (w->images[i].held) memcpy(out->images[out->images_count++].image, w->images[i].image, ASSIGN_IMAGE_TEXT);
+        if (w->images[i].held)
+            memcpy(out->images[out->images_count++].image, w->images[i].image, ASSIGN_IMAGE_TEXT);
     observe_trouble(w, out);
 }
 
-/* ---- the disk ---------------------------------------------------------------------------------------------- */
+/* ---- the disk ---------------------------------------------------------------------------------------- */
 
 void worker_save(struct worker *w, uint64_t now_ms, struct worker_saved *out)
 {
@@ -142,7 +147,8 @@ void worker_save(struct worker *w, uint64_t now_ms, struct worker_saved *out)
     }
 }
 
-static void restore_node(struct worker *w, struct worker_node *n, const struct worker_saved_node *s, bool same_boot)
+static void restore_node(struct worker *w, struct worker_node *n, const struct worker_saved_node *s,
+                         bool same_boot)
 {
     const struct assignment *a = &s->assignment[0];
     n->assignment              = *a;
@@ -162,7 +168,10 @@ static void restore_node(struct worker *w, struct worker_node *n, const struct w
 
     bool lived = s->step != STEP_ENDING && s->step != STEP_ENDED;
     if (lived && !same_boot) worker_text_fit(STR("its machine was started anew"), n->why, sizeof n->why, false);
-    worker_node_move(w, n, s->step == STEP_ENDED ? STEP_ENDED : lived && same_boot ? STEP_FINDING : STEP_ENDING);
+    worker_node_move(w, n,
+                     s->step == STEP_ENDED ? STEP_ENDED
+                     : lived && same_boot  ? STEP_FINDING
+                                           : STEP_ENDING);
 }
 
 void worker_restore(struct worker *w, uint64_t now_ms, const struct worker_input *in)
@@ -172,10 +181,10 @@ void worker_restore(struct worker *w, uint64_t now_ms, const struct worker_input
     strcpy(w->boot_id, in->boot_id);
     if (!saved) return;
 
-    bool same_boot         = strcmp(saved->boot_id, w->boot_id) == 0;
-    w->desired.epoch       = saved->epoch;
-    w->desired.version     = saved->version;
-    w->desired_at_ms       = now_ms;
+    bool same_boot     = strcmp(saved->boot_id, w->boot_id) == 0;
+    w->desired.epoch   = saved->epoch;
+    w->desired.version = saved->version;
+    w->desired_at_ms   = now_ms;
     for (uint32_t i = 0; i < saved->nodes_count; i++) {
         const struct worker_saved_node *s = &saved->nodes[i];
         if (s->assignment_count != 1 || s->step == STEP_FREE || w->nodes[s->slot].step != STEP_FREE) continue;

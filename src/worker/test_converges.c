@@ -1,6 +1,6 @@
-/* A worker in a world that loses, repeats and delays what the network says, whose disks and registries fail, and that
- * restarts and reboots it: when the faults end, what runs is what the newest desired state says, and at no moment was
- * anything reported as served that did not run. */
+/* A worker in a world that loses, repeats and delays what the network says, whose disks and registries fail,
+ * and that restarts and reboots it: when the faults end, what runs is what the newest desired state says, and
+ * at no moment was anything reported as served that did not run. */
 #include "base/prng.h"
 #include "worker.h"
 
@@ -37,19 +37,19 @@ struct event {
 };
 
 static struct {
-    struct prng           p;
-    uint64_t              seed, now, boot_at;
-    bool                  faulty;
-    char                  boot_id[8];
-    struct worker        *w;
-    struct worker_saved   saved;
-    bool                  has_saved;
-    struct thing          things[THINGS_MAX];
-    uint32_t              things_count;
-    struct event          events[EVENTS_MAX];
-    uint32_t              events_count;
-    struct desired        wanted; /* the network's newest */
-    struct observed       observed;
+    struct prng         p;
+    uint64_t            seed, now, boot_at;
+    bool                faulty;
+    char                boot_id[8];
+    struct worker      *w;
+    struct worker_saved saved;
+    bool                has_saved;
+    struct thing        things[THINGS_MAX];
+    uint32_t            things_count;
+    struct event        events[EVENTS_MAX];
+    uint32_t            events_count;
+    struct desired      wanted; /* the network's newest */
+    struct observed     observed;
 } world;
 
 static bool chance(uint64_t percent)
@@ -82,7 +82,8 @@ static void thing_start(struct thing *t)
     assert_true(t->mesh);
     for (uint32_t i = 0; i < world.things_count; i++) {
         const struct thing *o = &world.things[i];
-        if (o->container && id_eq(o->ref.node.id, t->ref.node.id)) fail_msg("seed %lu: a node runs twice", world.seed);
+        if (o->container && id_eq(o->ref.node.id, t->ref.node.id))
+            fail_msg("seed %lu: a node runs twice", world.seed);
     }
     t->container  = true;
     t->started_ms = world.now;
@@ -91,11 +92,11 @@ static void thing_start(struct thing *t)
 static void later(struct event e, uint64_t most_ms)
 {
     if (world.events_count == EVENTS_MAX) return; /* as if it were lost */
-    e.due_ms                            = world.now + prng_below(&world.p, most_ms);
+    e.due_ms                           = world.now + prng_below(&world.p, most_ms);
     world.events[world.events_count++] = e;
 }
 
-/* ---- the worker's program ---------------------------------------------------------------------------------- */
+/* ---- the worker's program ---------------------------------------------------------------------------- */
 
 static void step(struct worker_input in);
 
@@ -109,7 +110,9 @@ static void answer_later(const struct worker_action *a, enum worker_input_kind k
 static void find(const struct worker_action *a)
 {
     struct thing       *t  = thing_of(a->ref);
-    struct worker_input in = { .kind = IN_FOUND, .ref = a->ref, .found_mesh = t->mesh, .found_container = t->container };
+    struct worker_input in = {
+        .kind = IN_FOUND, .ref = a->ref, .found_mesh = t->mesh, .found_container = t->container
+    };
     step(in);
 }
 
@@ -143,9 +146,9 @@ static void take_report(void)
     if (world.observed.epoch < epoch || (world.observed.epoch == epoch && world.observed.version < version))
         fail_msg("seed %lu: it went back to an older desired state", world.seed);
     for (uint32_t i = 0; i < world.observed.nodes_count; i++) {
-        const struct observed_node *o = &world.observed.nodes[i];
-        const struct thing         *t = thing_of((struct worker_ref){ o->node, o->incarnation });
-        uint64_t ran_ms = t->ran_ms + (t->container ? world.now - t->started_ms : 0);
+        const struct observed_node *o      = &world.observed.nodes[i];
+        const struct thing         *t      = thing_of((struct worker_ref){ o->node, o->incarnation });
+        uint64_t                    ran_ms = t->ran_ms + (t->container ? world.now - t->started_ms : 0);
         if (o->served_ms > ran_ms)
             fail_msg("seed %lu: %lu ms reported, %lu ms ran", world.seed, o->served_ms, ran_ms);
     }
@@ -167,7 +170,7 @@ static void step(struct worker_input in)
     } while (out.more);
 }
 
-/* ---- what happens ------------------------------------------------------------------------------------------ */
+/* ---- what happens ------------------------------------------------------------------------------------ */
 
 /* Cleaning awaits what was begun for the node, and undoes it. */
 static void forget_begun(struct worker_ref ref)
@@ -232,7 +235,8 @@ static void restart(bool reboot)
         world.boot_id[0]++;
     }
     memset(world.w, 0, sizeof *world.w);
-    step((struct worker_input){ .kind = IN_START, .boot_id = world.boot_id, .saved = world.has_saved ? &world.saved : NULL });
+    step((struct worker_input){
+        .kind = IN_START, .boot_id = world.boot_id, .saved = world.has_saved ? &world.saved : NULL });
     step((struct worker_input){ .kind = IN_LINK_UP });
 }
 
@@ -244,12 +248,18 @@ static void container_ends(void)
     step((struct worker_input){ .kind = IN_CONTAINER, .ref = t->ref, .err = ERR(IO, "it ended") });
 }
 
-/* ---- the network -------------------------------------------------------------------------------------------- */
+/* ---- the network ------------------------------------------------------------------------------------- */
 
 static struct assignment assignment_of(uint8_t node, uint64_t incarnation)
 {
-    struct assignment a = { .incarnation = incarnation, .index = node, .head_index = 1, .nodes = NODES,
-                            .cpus_milli = 1000, .memory_bytes = 1 << 30, .witness = node == 1, .paid = { 3600000 } };
+    struct assignment a = { .incarnation  = incarnation,
+                            .index        = node,
+                            .head_index   = 1,
+                            .nodes        = NODES,
+                            .cpus_milli   = 1000,
+                            .memory_bytes = 1 << 30,
+                            .witness      = node == 1,
+                            .paid         = { 3600000 } };
     memset(a.node.id.bytes, node, ID_BYTES);
     strcpy(a.image, "r/i@sha256:00");
     return a;
@@ -286,7 +296,8 @@ static void mend(void)
         const struct observed_node *o = &world.observed.nodes[i];
         for (uint32_t k = 0; k < world.wanted.assignments_count; k++) {
             struct assignment *a = &world.wanted.assignments[k];
-            if (!id_eq(a->node.id, o->node.id) || a->incarnation != o->incarnation || o->phase != PHASE_ENDED) continue;
+            if (!id_eq(a->node.id, o->node.id) || a->incarnation != o->incarnation || o->phase != PHASE_ENDED)
+                continue;
             a->incarnation = ++next_incarnation[a->index];
             changed        = true;
         }
@@ -297,7 +308,7 @@ static void mend(void)
     }
 }
 
-/* ---- the test ------------------------------------------------------------------------------------------------ */
+/* ---- the test ---------------------------------------------------------------------------------------- */
 
 static void pass(uint64_t ms)
 {
@@ -349,9 +360,9 @@ static void whatever_went_wrong_the_newest_desired_state_is_reached(void **state
         memset(&world, 0, sizeof world);
         memset(next_incarnation, 0, sizeof next_incarnation);
         for (size_t i = 0; i <= NODES; i++) next_incarnation[i] = 1;
-        world.w            = w;
-        world.p.state      = world.seed = seed;
-        world.wanted.epoch = 1;
+        world.w       = w;
+        world.p.state = world.seed = seed;
+        world.wanted.epoch         = 1;
         strcpy(world.boot_id, "a");
         restart(false);
         live_with_faults();

@@ -33,9 +33,9 @@ static void tick_after(uint64_t ms)
 /* "set a, remove b" of the last step; sent reports of silence too. */
 static const char *done(void)
 {
-    static const char *const words[ACT_COUNT] = { [ACT_SET_PEER]    = "set",
-                                                  [ACT_REMOVE_PEER] = "remove",
-                                                  [ACT_SEND_SILENT] = "silent" };
+    static const char *const words[ACT_COUNT] = {
+        [ACT_SET_PEER] = "set", [ACT_REMOVE_PEER] = "remove", [ACT_SEND_SILENT] = "silent"
+    };
     static char room[1024];
     struct text t = TEXT_IN(room);
     for (uint32_t i = 0; i < out.count; i++) {
@@ -76,8 +76,10 @@ static void read_as(const char *peers)
     struct worker_peer_seen seen[8] = { { .handshake_ms = 0 } };
     struct worker_input     in      = input(IN_PEERS);
     for (const char *p = peers; *p; p++) {
-        if (*p == '!') seen[in.peers_count - 1].handshake_ms = now;
-        else memset(seen[in.peers_count++].key, *p, MESH_KEY_BYTES);
+        if (*p == '!')
+            seen[in.peers_count - 1].handshake_ms = now;
+        else
+            memset(seen[in.peers_count++].key, *p, MESH_KEY_BYTES);
     }
     in.peers = seen;
     step(in);
@@ -86,13 +88,18 @@ static void read_as(const char *peers)
 static int begin(void **state)
 {
     (void)state;
-    struct desired d = { .epoch = 1, .version = 1, .assignments_count = 1 };
+    struct desired     d = { .epoch = 1, .version = 1, .assignments_count = 1 };
     struct assignment *a = &d.assignments[0];
-    now = 1000000;
-    w   = calloc(1, sizeof *w);
+    now                  = 1000000;
+    w                    = calloc(1, sizeof *w);
     if (!w) return -1;
-    *a = (struct assignment){ .incarnation = 1, .index = 2, .head_index = 1, .nodes = 3, .witness = true,
-                              .paid = { 1000000 }, .meets_count = 1 };
+    *a = (struct assignment){ .incarnation = 1,
+                              .index       = 2,
+                              .head_index  = 1,
+                              .nodes       = 3,
+                              .witness     = true,
+                              .paid        = { 1000000 },
+                              .meets_count = 1 };
     memset(a->node.id.bytes, 7, ID_BYTES);
     memset(a->meets[0].key_a, 'M', MESH_KEY_BYTES);
     memset(a->meets[0].key_b, 'N', MESH_KEY_BYTES);
@@ -122,7 +129,7 @@ static int end(void **state)
     return 0;
 }
 
-/* ---- peers -------------------------------------------------------------------------------------------------- */
+/* ---- peers ------------------------------------------------------------------------------------------- */
 
 static void a_peer_is_set_at_once_or_after_its_wait(void **state)
 {
@@ -312,7 +319,7 @@ static void a_large_map_is_worked_off_in_several_steps(void **state)
     assert_int_equal(set, 4 * MESH_PEERS_A_MESSAGE);
 }
 
-/* ---- the witness -------------------------------------------------------------------------------------------- */
+/* ---- the witness ------------------------------------------------------------------------------------- */
 
 static void say(uint64_t after_ms, const char *line)
 {
@@ -371,8 +378,13 @@ static void time_between_two_lines_that_name_a_node_counts(void **state)
 static void a_line_that_is_none_counts_for_nothing(void **state)
 {
     (void)state;
-    static const char *const none[] = { "", "dead 10.99.0.1", "alive 10.99.0.1 nobody", "alive 192.168.0.1",
-                                        "alive10.99.0.1", "alive 10.99.0.1,10.99.0.2", "starting" };
+    static const char *const none[] = { "",
+                                        "dead 10.99.0.1",
+                                        "alive 10.99.0.1 nobody",
+                                        "alive 192.168.0.1",
+                                        "alive10.99.0.1",
+                                        "alive 10.99.0.1,10.99.0.2",
+                                        "starting" };
     say(0, "alive 10.99.0.1");
     for (size_t i = 0; i < countof(none); i++) say(100, none[i]);
     assert_string_equal(seen(), "1:0+");

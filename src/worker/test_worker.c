@@ -24,7 +24,7 @@ static void step(struct worker_input in)
 {
     worker_step(w, now, &in, &out);
     if (!out.save) return;
-    bool observe = out.observe, collect = out.collect;
+    bool                  observe = out.observe, collect = out.collect;
     struct worker_actions kept = out;
     worker_save(w, now, &saved);
     worker_step(w, now, &(struct worker_input){ .kind = IN_SYNCED }, &out);
@@ -57,8 +57,13 @@ static const struct worker_action *the(enum worker_action_kind kind)
 
 static struct assignment assignment_of(uint8_t node, uint64_t incarnation)
 {
-    struct assignment a = { .incarnation = incarnation, .index = node, .head_index = 1, .nodes = 3, .cpus_milli = 1000,
-                            .memory_bytes = 1 << 30, .paid = { 60000 } };
+    struct assignment a = { .incarnation  = incarnation,
+                            .index        = node,
+                            .head_index   = 1,
+                            .nodes        = 3,
+                            .cpus_milli   = 1000,
+                            .memory_bytes = 1 << 30,
+                            .paid         = { 60000 } };
     memset(a.node.id.bytes, node, ID_BYTES);
     strcpy(a.recipe, "ray");
     strcpy(a.image, IMAGE);
@@ -85,7 +90,7 @@ static void tell(const struct desired *d)
 
 static void tell_one(uint64_t version, uint8_t node, uint64_t incarnation)
 {
-    struct desired d = desired_of(1, version);
+    struct desired d                     = desired_of(1, version);
     d.assignments[d.assignments_count++] = assignment_of(node, incarnation);
     tell(&d);
 }
@@ -156,7 +161,7 @@ static int end(void **state)
     return 0;
 }
 
-/* ---- a node's life -------------------------------------------------------------------------------------- */
+/* ---- a node's life ----------------------------------------------------------------------------------- */
 
 static void a_node_goes_from_asked_to_running(void **state)
 {
@@ -220,8 +225,8 @@ static void cleaning_that_failed_is_tried_again(void **state)
 static void an_older_desired_state_is_ignored(void **state)
 {
     (void)state;
-    static const uint64_t older[][2] = { { 3, 6 }, { 2, 9 }, { 1, 1 } };
-    struct desired        d          = desired_of(3, 7);
+    static const uint64_t older[][2]     = { { 3, 6 }, { 2, 9 }, { 1, 1 } };
+    struct desired        d              = desired_of(3, 7);
     d.assignments[d.assignments_count++] = assignment_of(2, 1);
     tell(&d);
     for (size_t i = 0; i < countof(older); i++) {
@@ -372,7 +377,7 @@ static void images_are_fetched_ahead_of_need_one_after_the_other(void **state)
     assert_int_equal(o.images_count, 1);
 }
 
-/* ---- counting and the disk ------------------------------------------------------------------------------- */
+/* ---- counting and the disk --------------------------------------------------------------------------- */
 
 static void served_time_counts_while_the_container_runs_and_is_synced(void **state)
 {
@@ -497,7 +502,7 @@ static void stopping_all_ends_what_runs_and_starts_nothing(void **state)
     assert_int_equal(out.count, 0);
 }
 
-/* ---- tunnels ----------------------------------------------------------------------------------------------- */
+/* ---- tunnels ----------------------------------------------------------------------------------------- */
 
 static void tunnel(enum worker_tunnel what)
 {
@@ -510,7 +515,7 @@ static void tunnel(enum worker_tunnel what)
 static void a_few_tunnels_wait_and_those_taken_or_lost_are_replaced(void **state)
 {
     (void)state;
-    struct desired d = desired_of(1, 1);
+    struct desired d                     = desired_of(1, 1);
     d.assignments[d.assignments_count++] = assignment_of(2, 1);
     strcpy(d.assignments[0].tunnel, "203.0.113.2:443");
     strcpy(d.assignments[0].ticket, "t");

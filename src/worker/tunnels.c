@@ -17,7 +17,8 @@ void worker_tunnels_take(struct worker_node *n, uint64_t now_ms, enum worker_tun
     }
 }
 
-void worker_tunnels_act(const struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
+void worker_tunnels_act(const struct worker *w, struct worker_node *n, uint64_t now_ms,
+                        struct worker_actions *out)
 {
     if (!n->assignment.tunnel[0] || !n->assignment.ticket[0] || now_ms < n->tunnels_retry_ms) return;
     while (n->tunnels_idle + n->tunnels_dialing < WORKER_TUNNELS) {

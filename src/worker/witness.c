@@ -1,5 +1,5 @@
-/* What a recipe's witness says: one line "alive ADDRESS ADDRESS …" after another, each naming the nodes that it holds
- * for alive. The time between two lines counts for those that both name. */
+/* What a recipe's witness says: one line "alive ADDRESS ADDRESS …" after another, each naming the nodes that
+ * it holds for alive. The time between two lines counts for those that both name. */
 #include "worker_int.h"
 
 #include <string.h>
@@ -12,8 +12,10 @@ static uint32_t place_of(const struct worker_node *n, uint32_t index)
     uint32_t low = 0, high = n->seen_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (n->seen[middle].entry.index < index) low = middle + 1;
-        else high = middle;
+        if (n->seen[middle].entry.index < index)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -105,10 +107,13 @@ void worker_witness_act(struct worker *w, struct worker_node *n, uint64_t now_ms
     if (w->link_up && n->line && n->assignment.witness && due) send_seen(w, n, now_ms, out);
 }
 
-uint32_t worker_witnessed(const struct worker *w, uint32_t slot, uint32_t from, uint64_t now_ms, struct witnessed *out)
+uint32_t worker_witnessed(const struct worker *w, uint32_t slot, uint32_t from, uint64_t now_ms,
+                          struct witnessed *out)
 {
     const struct worker_node *n = &w->nodes[slot];
-    *out = (struct witnessed){ .node = n->ref.node, .incarnation = n->ref.incarnation, .age_ms = now_ms - n->line_ms };
+    *out                        = (struct witnessed){ .node        = n->ref.node,
+                                                      .incarnation = n->ref.incarnation,
+                                                      .age_ms      = now_ms - n->line_ms };
     while (from < n->seen_count && out->entries_count < WITNESS_ENTRIES)
         out->entries[out->entries_count++] = n->seen[from++].entry;
     return from < n->seen_count ? from : 0;

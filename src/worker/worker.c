@@ -4,7 +4,7 @@
 
 /* The only place that says which step may follow which. */
 static const bool moves[STEP_COUNT][STEP_COUNT] = {
-    [STEP_FREE]      = { [STEP_PREPARING] = true, [STEP_FINDING] = true, [STEP_ENDING] = true, [STEP_ENDED] = true },
+    [STEP_FREE] = { [STEP_PREPARING] = true, [STEP_FINDING] = true, [STEP_ENDING] = true, [STEP_ENDED] = true },
     [STEP_FINDING]   = { [STEP_PREPARING] = true, [STEP_SERVING] = true, [STEP_ENDING] = true },
     [STEP_PREPARING] = { [STEP_STARTING] = true, [STEP_ENDING] = true },
     [STEP_STARTING]  = { [STEP_SERVING] = true, [STEP_ENDING] = true },
@@ -22,8 +22,8 @@ void worker_node_move(struct worker *w, struct worker_node *n, enum worker_step 
     w->save_dirty    = true;
 }
 
-struct worker_action *worker_act(struct worker_actions *out, enum worker_action_kind kind, const struct worker *w,
-                                 const struct worker_node *n)
+struct worker_action *worker_act(struct worker_actions *out, enum worker_action_kind kind,
+                                 const struct worker *w, const struct worker_node *n)
 {
     if (out->count == WORKER_ACTIONS_MAX) {
         out->more = true;
@@ -36,7 +36,8 @@ struct worker_action *worker_act(struct worker_actions *out, enum worker_action_
 }
 
 /* For the actions that are asked for once a step. */
-static void ask_once(struct worker *w, struct worker_node *n, enum worker_action_kind kind, struct worker_actions *out)
+static void ask_once(struct worker *w, struct worker_node *n, enum worker_action_kind kind,
+                     struct worker_actions *out)
 {
     if (!n->asked && worker_act(out, kind, w, n)) n->asked = true;
 }
@@ -118,7 +119,8 @@ static void node_create(struct worker *w, const struct assignment *a)
     worker_node_move(w, n, STEP_PREPARING);
 }
 
-/* What may change while a node lives: how long it is paid, tickets, where it is met, whether it is the witness. */
+/* What may change while a node lives: how long it is paid, tickets, where it is met, whether it is the
+ * witness. */
 static void node_renew(struct worker_node *n, const struct assignment *a, uint64_t now_ms)
 {
     n->paid_until_ms = now_ms + (uint64_t)a->paid.ms;
@@ -132,7 +134,8 @@ static void node_renew(struct worker_node *n, const struct assignment *a, uint64
 
 static void take_desired(struct worker *w, uint64_t now_ms, const struct desired *d)
 {
-    bool older = d->epoch < w->desired.epoch || (d->epoch == w->desired.epoch && d->version < w->desired.version);
+    bool older =
+        d->epoch < w->desired.epoch || (d->epoch == w->desired.epoch && d->version < w->desired.version);
     if (older) return;
 
     w->desired       = *d;
@@ -152,15 +155,16 @@ static void take_found(struct worker *w, struct worker_node *n, uint64_t now_ms,
 
     if (in->found_container && in->found_mesh) {
         n->has_recipe = n->has_mesh = n->asked_mesh = true;
-        n->is_past_start = n->served_at_ms > 0;
-        n->started_ms    = now_ms;
+        n->is_past_start                            = n->served_at_ms > 0;
+        n->started_ms                               = now_ms;
         if (!n->served_at_ms) n->served_at_ms = now_ms;
         worker_node_move(w, n, STEP_SERVING);
     } else if (!in->found_container && !in->found_mesh && memcmp(n->mesh_key, none, sizeof none) == 0) {
         worker_node_move(w, n, STEP_PREPARING);
     } else {
         worker_text_fit(in->log_end, n->log_end, sizeof n->log_end, true);
-        worker_node_end(w, n, now_ms, in->text.len ? in->text : STR("it ended while the worker was not running"));
+        worker_node_end(w, n, now_ms,
+                        in->text.len ? in->text : STR("it ended while the worker was not running"));
     }
 }
 
@@ -193,7 +197,8 @@ static void take_mesh(struct worker *w, struct worker_node *n, uint64_t now_ms, 
     w->observe_dirty = w->save_dirty = true;
 }
 
-static void take_container(struct worker *w, struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
+static void take_container(struct worker *w, struct worker_node *n, uint64_t now_ms,
+                           const struct worker_input *in)
 {
     if (in->err.code) {
         worker_text_fit(in->log_end, n->log_end, sizeof n->log_end, true);
@@ -205,7 +210,8 @@ static void take_container(struct worker *w, struct worker_node *n, uint64_t now
     worker_node_move(w, n, STEP_SERVING);
 }
 
-static void take_cleaned(struct worker *w, struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
+static void take_cleaned(struct worker *w, struct worker_node *n, uint64_t now_ms,
+                         const struct worker_input *in)
 {
     if (n->step != STEP_ENDING) return;
     n->asked    = false;
@@ -225,7 +231,8 @@ static void take_synced(struct worker *w)
     for (size_t i = 0; i < WORKER_NODES_MAX; i++) w->nodes[i].synced_ms = w->nodes[i].saving_ms;
 }
 
-static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
+static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_ms,
+                          const struct worker_input *in)
 {
     switch (in->kind) {
     case IN_FOUND: take_found(w, n, now_ms, in); break;
@@ -290,14 +297,15 @@ static void take(struct worker *w, uint64_t now_ms, const struct worker_input *i
     }
 }
 
-/* ---- what should be, against what is ------------------------------------------------------------------- */
+/* ---- what should be, against what is ----------------------------------------------------------------- */
 
 /* Two starts of one node don't overlap. */
 static bool is_blocked(const struct worker *w, const struct worker_node *n)
 {
     for (size_t i = 0; i < WORKER_NODES_MAX; i++) {
         const struct worker_node *o = &w->nodes[i];
-        if (o != n && o->step != STEP_FREE && o->step != STEP_ENDED && id_eq(o->ref.node.id, n->ref.node.id)) return true;
+        if (o != n && o->step != STEP_FREE && o->step != STEP_ENDED && id_eq(o->ref.node.id, n->ref.node.id))
+            return true;
     }
     return false;
 }
@@ -327,7 +335,8 @@ static void prepare(struct worker *w, struct worker_node *n, uint64_t now_ms, st
 
 static void serve(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
 {
-    if (!n->is_past_start && now_ms >= n->started_ms + WORKER_STARTED_MS) n->is_past_start = w->observe_dirty = true;
+    if (!n->is_past_start && now_ms >= n->started_ms + WORKER_STARTED_MS)
+        n->is_past_start = w->observe_dirty = true;
     worker_witness_act(w, n, now_ms, out);
     worker_tunnels_act(w, n, now_ms, out);
 }
@@ -352,7 +361,8 @@ static void compare(struct worker *w, uint64_t now_ms, struct worker_actions *ou
         struct worker_node *n = &w->nodes[i];
         if (n->step == STEP_FREE) continue;
         bool wanted = worker_is_wanted(w, n);
-        if (n->step != STEP_FINDING && !wanted) worker_node_end(w, n, now_ms, STR("it is no longer wanted here"));
+        if (n->step != STEP_FINDING && !wanted)
+            worker_node_end(w, n, now_ms, STR("it is no longer wanted here"));
         if (n->step != STEP_FINDING && now_ms >= n->paid_until_ms)
             worker_node_end(w, n, now_ms, STR("what was paid for is used up"));
         if (n->step == STEP_ENDED && !wanted) worker_node_move(w, n, STEP_FREE);

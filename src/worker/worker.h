@@ -4,15 +4,15 @@
  *     what became of an action ─┼→ worker_step(now) ─┼─ peers set and removed
  *     a tick ───────────────────┘                    └─ what to write to the disk, what to report
  *
- * The newest desired state by (epoch, version) rules; an older one is ignored. What it lists runs, what it does
- * not list ends and is cleaned away; another incarnation of a node waits until the one before is gone. A
- * node also ends by itself: when what was paid is used up, when it can't be started, when its container or its
- * mesh ends. It is then reported as ended, with the reason, until the desired state drops it. After a reboot nothing is
- * started again: what ran is reported as ended, and the network decides.
+ * The newest desired state by (epoch, version) rules; an older one is ignored. What it lists runs, what it
+ * does not list ends and is cleaned away; another incarnation of a node waits until the one before is gone. A
+ * node also ends by itself: when what was paid is used up, when it can't be started, when its container or
+ * its mesh ends. It is then reported as ended, with the reason, until the desired state drops it. After a
+ * reboot nothing is started again: what ran is reported as ended, and the network decides.
  *
- * Every action may be answered late, or be answered for an incarnation that is gone: answers name both. All that is
- * asked is asked again after a failure, and every step compares what should be with what is, so any order and
- * any loss of inputs ends at the newest desired state.
+ * Every action may be answered late, or be answered for an incarnation that is gone: answers name both. All
+ * that is asked is asked again after a failure, and every step compares what should be with what is, so any
+ * order and any loss of inputs ends at the newest desired state.
  *
  * Time is milliseconds of CLOCK_BOOTTIME. One `struct worker` is some megabytes and owns no other memory. */
 #ifndef WORKER_WORKER_H
@@ -34,12 +34,12 @@
 #define WORKER_REPORT_MS 5000    /* observed: at least so often while a node serves */
 #define WORKER_OBSERVED_MS 30000 /* and else */
 #define WORKER_WITNESS_MS 1000
-#define WORKER_SAVE_MS 4000       /* the state is synced so often while a node serves */
-#define WORKER_UNSYNCED_MS 5000   /* what is reported as served is at most so much beyond what is synced */
-#define WORKER_SEEN_SPAN_MS 2500  /* of the time between two lines of a witness, so much counts */
-#define WORKER_STALE_MS 2000      /* after a new map began, peers that it does not name stay so long */
-#define WORKER_READ_MS 100        /* the mesh is read so often while a peer has not answered */
-#define WORKER_RETRY_MS 2000      /* images, recipes, cleaning */
+#define WORKER_SAVE_MS 4000        /* the state is synced so often while a node serves */
+#define WORKER_UNSYNCED_MS 5000    /* what is reported as served is at most so much beyond what is synced */
+#define WORKER_SEEN_SPAN_MS 2500   /* of the time between two lines of a witness, so much counts */
+#define WORKER_STALE_MS 2000       /* after a new map began, peers that it does not name stay so long */
+#define WORKER_READ_MS 100         /* the mesh is read so often while a peer has not answered */
+#define WORKER_RETRY_MS 2000       /* images, recipes, cleaning */
 #define WORKER_TUNNEL_LEAST_MS 250 /* wait after a failed tunnel; doubles */
 #define WORKER_TUNNEL_MOST_MS 4000
 #define WORKER_STARTED_MS 10000 /* a container that ran so long is past its start */
@@ -63,11 +63,11 @@ enum worker_step {
 
 struct worker_peer {
     struct mesh_peer told;
-    uint64_t         set_at_ms;      /* when it is, or was, to be set */
+    uint64_t         set_at_ms; /* when it is, or was, to be set */
     uint64_t         valid_until_ms;
     uint64_t         stale_until_ms; /* 0: the map names it */
     bool             is_set;
-    bool             answered;    /* a handshake since it was set */
+    bool             answered; /* a handshake since it was set */
     bool             silent_sent;
 };
 
@@ -76,15 +76,15 @@ struct worker_node {
     struct assignment assignment;
     struct worker_ref ref;
     uint64_t          paid_until_ms;
-    uint64_t          served_ms;     /* counted up to served_at_ms */
+    uint64_t          served_ms; /* counted up to served_at_ms */
     uint64_t          served_at_ms;
     uint64_t          saving_ms, synced_ms; /* served_ms as last written, and as last known to be on the disk */
     uint64_t          started_ms;
-    uint64_t          retry_ms;      /* of recipe or cleaning */
+    uint64_t          retry_ms; /* of recipe or cleaning */
     bool              has_recipe, asked_recipe;
     bool              has_mesh, asked_mesh, has_meets;
     bool              is_past_start;
-    bool              asked;        /* ACT_FIND, ACT_START_CONTAINER, ACT_CLEAN: of its step */
+    bool              asked; /* ACT_FIND, ACT_START_CONTAINER, ACT_CLEAN: of its step */
     uint8_t           mesh_key[MESH_KEY_BYTES];
     char              inside[MESH_ENDPOINT_TEXT];
     char              why[ASSIGN_WHY_TEXT];
@@ -94,16 +94,16 @@ struct worker_node {
 
     struct worker_peer peers[WORKER_PEERS_MAX];
     uint32_t           peers_count;
-    bool               has_map;   /* since this worker started: what the device holds besides is removed */
+    bool               has_map; /* since this worker started: what the device holds besides is removed */
     bool               reading, has_read;
     uint64_t           read_at_ms;
 
     struct worker_seen {
         struct witness_entry entry;
         uint64_t             line; /* number of the last line that named it */
-    } seen[WORKER_SEEN_MAX];      /* in order of index */
+    } seen[WORKER_SEEN_MAX];       /* in order of index */
     uint32_t seen_count;
-    uint64_t line, line_ms;       /* number and time of the last line; 0: none yet */
+    uint64_t line, line_ms; /* number and time of the last line; 0: none yet */
     bool     witness_runs, witness_dirty, names_itself;
     uint64_t witness_retry_ms, witnessed_at_ms;
 
@@ -130,7 +130,7 @@ struct worker {
     bool                stop_all; /* nothing may run any more */
 };
 
-/* ---- what is on the disk ---------------------------------------------------------------------------- */
+/* ---- what is on the disk ----------------------------------------------------------------------------- */
 
 struct worker_saved_node {
     struct assignment    assignment[1];
@@ -158,11 +158,11 @@ struct worker_saved {
 };
 extern const struct record_type worker_saved_type;
 
-/* ---- inputs ----------------------------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------ */
 
 enum worker_input_kind {
-    IN_START,     /* the first: saved (null: none), boot_id, images */
-    IN_FOUND,     /* ref, found: what is left of a node from before */
+    IN_START, /* the first: saved (null: none), boot_id, images */
+    IN_FOUND, /* ref, found: what is left of a node from before */
     IN_LINK_UP,
     IN_LINK_DOWN,
     IN_DESIRED,   /* desired */
@@ -200,7 +200,7 @@ struct worker_input {
     enum worker_input_kind         kind;
     struct worker_ref              ref;
     struct err                     err;
-    struct str                     text;    /* borrowed, as all pointers here, for the step */
+    struct str                     text; /* borrowed, as all pointers here, for the step */
     struct str                     log_end;
     const struct worker_saved     *saved;
     const char                    *boot_id;
@@ -218,24 +218,24 @@ struct worker_input {
     uint64_t                       memory_bytes;
 };
 
-/* ---- actions ---------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------------- */
 
 enum worker_action_kind {
-    ACT_FIND,            /* say by IN_FOUND what is left of it, adopt it */
-    ACT_FETCH_RECIPE,    /* of its assignment */
-    ACT_FETCH_IMAGE,     /* image; one at a time */
-    ACT_MAKE_MESH,       /* with a new key that never leaves */
-    ACT_SET_MEETS,       /* of its assignment, as peers without addresses */
-    ACT_SET_PEER,        /* peer */
-    ACT_REMOVE_PEER,     /* peer.key */
-    ACT_READ_PEERS,      /* say by IN_PEERS */
+    ACT_FIND,         /* say by IN_FOUND what is left of it, adopt it */
+    ACT_FETCH_RECIPE, /* of its assignment */
+    ACT_FETCH_IMAGE,  /* image; one at a time */
+    ACT_MAKE_MESH,    /* with a new key that never leaves */
+    ACT_SET_MEETS,    /* of its assignment, as peers without addresses */
+    ACT_SET_PEER,     /* peer */
+    ACT_REMOVE_PEER,  /* peer.key */
+    ACT_READ_PEERS,   /* say by IN_PEERS */
     ACT_START_CONTAINER,
     ACT_START_WITNESS,
     ACT_STOP_WITNESS,
-    ACT_DIAL_TUNNEL,     /* with its assignment's ticket */
-    ACT_CLEAN,           /* stop and remove all of it, whatever there is; then IN_CLEANED */
-    ACT_SEND_WITNESSED,  /* worker_witnessed, from entry `from` on */
-    ACT_SEND_SILENT,     /* peer.key */
+    ACT_DIAL_TUNNEL,    /* with its assignment's ticket */
+    ACT_CLEAN,          /* stop and remove all of it, whatever there is; then IN_CLEANED */
+    ACT_SEND_WITNESSED, /* worker_witnessed, from entry `from` on */
+    ACT_SEND_SILENT,    /* peer.key */
     ACT_COUNT
 };
 
@@ -272,7 +272,8 @@ bool                      worker_ref_eq(struct worker_ref a, struct worker_ref b
 void worker_observe(const struct worker *w, uint64_t now_ms, struct observed *out);
 
 /* One message of what the witness in that slot saw. Returns the entry to go on from, 0 at the end. */
-uint32_t worker_witnessed(const struct worker *w, uint32_t slot, uint32_t from, uint64_t now_ms, struct witnessed *out);
+uint32_t worker_witnessed(const struct worker *w, uint32_t slot, uint32_t from, uint64_t now_ms,
+                          struct witnessed *out);
 
 /* The state for the disk. */
 void worker_save(struct worker *w, uint64_t now_ms, struct worker_saved *out);
