@@ -18,6 +18,7 @@
 static struct world w;
 static struct prng  chance;
 static uint64_t     seed_now;
+static bool         misbehave;
 static uint32_t     ready, healed, ended, failed, charged; /* that these things did happen */
 
 static uint32_t below(uint32_t limit)
@@ -85,9 +86,119 @@ static void lose_one(void)
     world_witness(&w, cluster, 0, prng_below(&chance, 1000000));
 }
 
+/* ---- mischief: whatever the tables of the messages allow, and no more --------------------------------------- */
+
+static const struct node *any_node(void)
+{
+    const struct node *found = NULL;
+    uint32_t           count = 0;
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
+        if (below(++count) == 0) found = x;
+    return found;
+}
+
+static uint64_t any_number(void)
+{
+    return below(2) ? below(100000) : prng_below(&chance, ((uint64_t)1 << 52) + 1);
+}
+
+static void any_place(char out[MESH_ENDPOINT_TEXT])
+{
+    static const char *const places[] = { "", "203.0.113.9:1", "203.0.113.9:2", "198.51.100.4:51820", "[2001:db8::1]:51820", "nowhere" };
+    const char *place = places[below(countof(places))];
+    memcpy(out, place, strlen(place) + 1);
+}
+
+static void observes(int device, const struct node *x)
+{
+    static struct observed o;
+    o = (struct observed){ .epoch = below(4) ? w.n.meta.epoch : any_number(), .version = any_number(), .images_count = 1, .nodes_count = 2 };
+    memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
+    for (int i = 0; i < 2; i++) {
+        struct observed_node *said = &o.nodes[i];
+        *said = (struct observed_node){ .node = x->id, .incarnation = 1 + below(2), .phase = below(PHASE_COUNT), .served_ms = any_number(),
+                                        .cpu_milli = 1u << 30, .memory_bytes = any_number() };
+        said->mesh_key[0] = (uint8_t)below(3); /* often another's */
+        any_place(said->inside);
+        memset(said->why, 'y', below(sizeof said->why));
+    }
+    if (below(3) == 0) {
+        o.specs_count = 1;
+        o.specs[0]    = (struct device_specs){ .cpus = 1 + below(65536), .memory_bytes = any_number(), .disk_bytes = any_number() };
+        o.specs[0].gpus_count         = below(ASSIGN_GPUS_MAX + 1);
+        o.specs[0].gpus[0].memory_mib = below(1u << 30);
+    }
+    if (below(8) == 0) memset(o.trouble, 't', below(sizeof o.trouble));
+    world_observe(&w, device, &o);
+}
+
+static void witnesses(struct input *in, const struct node *x)
+{
+    static struct witnessed seen;
+    seen = (struct witnessed){ .node = x->id, .incarnation = 1, .age_ms = any_number(), .entries_count = WITNESS_ENTRIES };
+    for (uint32_t i = 0; i < WITNESS_ENTRIES; i++)
+        seen.entries[i] = (struct witness_entry){ 1 + below(below(2) ? 8 : MESH_INDEX_MAX), any_number(), below(2) };
+    in->kind      = INPUT_WITNESSED;
+    in->witnessed = &seen;
+    world_step(&w, in);
+}
+
+static void mischief(void)
+{
+    const struct node *x = any_node();
+    if (!x) return;
+    int          device = below(3) ? world_device_of(&w, x) : (int)below(WORLD_DEVICES);
+    struct input in     = { .session = w.device_session[device], .subject = w.devices[device].id };
+    switch (below(4)) {
+    case 0:
+        if (w.device_session[device]) observes(device, x);
+        return;
+    case 1: witnesses(&in, x); return;
+    case 2: {
+        const struct node *other  = any_node();
+        struct mesh_silent silent = { .node = x->id };
+        memcpy(silent.key, other->mesh_key, sizeof silent.key);
+        in.kind   = INPUT_SILENT;
+        in.silent = &silent;
+        world_step(&w, &in);
+        return;
+    }
+    default:
+        in = (struct input){ .kind = INPUT_GW_SEEN, .session = w.gateway_session, .subject = w.gateway, .gw_seen = { .node = x->id } };
+        any_place(in.gw_seen.seen_a);
+        any_place(in.gw_seen.seen_b);
+        world_step(&w, &in);
+        return;
+    }
+}
+
+/* Live fields too, and what the workers are sent: a number out of its limits would end the program that shows it. */
+static void check_shown(void)
+{
+    static struct desired d;
+    for (const struct cluster *c = NULL; (c = table_next(&w.n.clusters, c));)
+        assert_int_equal(record_check(&cluster_type, c, NULL).code, ERR_NONE);
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));) {
+        struct mesh_peer peer;
+        assert_int_equal(record_check(&node_type, x, NULL).code, ERR_NONE);
+        if (network_peer(&w.n, x, any_node(), &peer)) assert_int_equal(record_check(&mesh_peer_type, &peer, NULL).code, ERR_NONE);
+    }
+    for (const struct device *e = NULL; (e = table_next(&w.n.devices, e));) {
+        network_desired(&w.n, e, &d);
+        d.version += d.version == 0; /* it was never linked: nothing is sent */
+        assert_int_equal(record_check(&device_type, e, NULL).code, ERR_NONE);
+        assert_int_equal(record_check(&desired_type, &d, NULL).code, ERR_NONE);
+    }
+}
+
 static void something_happens(void)
 {
     uint32_t device = below(WORLD_DEVICES);
+    if (misbehave && below(4) == 0) {
+        mischief();
+        check_shown();
+        return;
+    }
     switch (below(17)) {
     case 0: link_drops((int)device); return;
     case 1:
@@ -177,12 +288,22 @@ static void whatever_happens_the_promises_hold(void **state)
     assert_true(ready > RUNS / 2 && healed > 0 && failed > RUNS / 10 && ended > RUNS / 10 && charged > RUNS / 2);
 }
 
+/* The same with liars among the machines: less comes to be ready, nothing comes to be untrue. */
+static void whatever_liars_say_the_promises_hold(void **state)
+{
+    const uint64_t *first = *state;
+    misbehave             = true;
+    for (uint64_t i = 0; i < RUNS; i++) run(*first + i);
+    misbehave = false;
+}
+
 int main(int argc, char **argv)
 {
     static uint64_t first = 1;
     if (argc > 1) first = strtoull(argv[1], NULL, 10);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(whatever_happens_the_promises_hold, &first),
+        cmocka_unit_test_prestate(whatever_liars_say_the_promises_hold, &first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
