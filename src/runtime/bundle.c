@@ -17,7 +17,7 @@
 #define OOM_SCORE 500 /* strangers go first when the machine itself runs out of memory */
 #define CONFIG_BYTES_MAX (1u << 20)
 
-/* ---- mount points ------------------------------------------------------------------------------------ */
+/* ---- mount points ---------------------------------------------------------------------------- */
 
 static int open_in_root(int root, const char *path, uint64_t flags)
 {
@@ -37,8 +37,9 @@ static struct err make_one(int root, const char *path, bool folder)
     scoped_fd int parent  = open_in_root(root, *above ? above : "/", O_PATH | O_DIRECTORY);
     scoped_fd int created = -1;
     if (parent < 0) return ERR(INVALID, "a mount point of a container is below something that is no folder");
-    bool made = folder ? mkdirat(parent, slash + 1, 0755) == 0
-                       : (created = openat(parent, slash + 1, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) >= 0;
+    bool made =
+        folder ? mkdirat(parent, slash + 1, 0755) == 0 && fchmodat(parent, slash + 1, 0755, 0) == 0
+               : (created = openat(parent, slash + 1, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) >= 0;
     return made ? OK : ERR(IO, "a mount point of a container can't be made in its root");
 }
 
@@ -67,7 +68,7 @@ struct err bundle_make_point(const char *root, const char *target, bool folder)
     return make_one(fd, path, folder);
 }
 
-/* ---- mounts ------------------------------------------------------------------------------------------ */
+/* ---- mounts ---------------------------------------------------------------------------------- */
 
 /* Folders that every container gets before its own. `data` are options besides nosuid and nodev. */
 static const struct {
@@ -108,19 +109,19 @@ static bool is_below_any(const json_t *mounts, const char *target)
 {
     size_t  i;
     json_t *m;
-    json_array_foreach(mounts, i, m)
-        if (is_below(target, json_string_value(json_object_get(m, "destination")))) return true;
+    json_array_foreach(
+        mounts, i, m) if (is_below(target, json_string_value(json_object_get(m, "destination")))) return true;
     return false;
 }
 
-static struct err add_mount(const char *root, json_t *mounts, const char *target, const char *type, const char *source,
-                            bool folder, json_t *options)
+static struct err add_mount(const char *root, json_t *mounts, const char *target, const char *type,
+                            const char *source, bool folder, json_t *options)
 {
     struct err e = is_below_any(mounts, target) ? OK : bundle_make_point(root, target, folder);
     json_array_append_new(options, json_string("nosuid"));
     json_array_append_new(options, json_string("nodev"));
-    json_t *m = json_pack("{s:s, s:s, s:s, s:o}", "destination", target, "type", type, "source", source, "options",
-                          options);
+    json_t *m = json_pack("{s:s, s:s, s:s, s:o}", "destination", target, "type", type, "source", source,
+                          "options", options);
     if (!m) return ERR(INVALID, "a mount of a container is not text");
     json_array_append_new(mounts, m);
     return e;
@@ -155,16 +156,20 @@ static struct err write_mounts(struct runtime *r, const struct container_spec *s
         json_t *options = json_array();
         for (size_t j = 0; j < countof(base_mounts[i].data) && base_mounts[i].data[j]; j++)
             json_array_append_new(options, json_string(base_mounts[i].data[j]));
-        TRY(add_mount(s->root, mounts, base_mounts[i].target, base_mounts[i].type, base_mounts[i].type, true, options));
+        TRY(add_mount(s->root, mounts, base_mounts[i].target, base_mounts[i].type, base_mounts[i].type, true,
+                      options));
     }
-    struct container_mount shm = { .target = "/dev/shm", .bytes = s->shm_bytes ? s->shm_bytes : SHM_BYTES_DEFAULT,
-                                   .mode = 01777 };
+    struct container_mount shm = { .target = "/dev/shm",
+                                   .bytes  = s->shm_bytes ? s->shm_bytes : SHM_BYTES_DEFAULT,
+                                   .mode   = 01777 };
     TRY(add_tmpfs(s->root, mounts, &shm, s->uid));
     for (size_t i = 0; i < s->mounts_count; i++) {
         const struct container_mount *m = &s->mounts[i];
         if (!target_is_good(m->target)) return ERR(INVALID, "a mount point of a container is not allowed");
-        if (m->kind == CONTAINER_TMPFS) TRY(add_tmpfs(s->root, mounts, m, s->uid));
-        else TRY(add_bind(s->root, mounts, m->target, m->source, true));
+        if (m->kind == CONTAINER_TMPFS)
+            TRY(add_tmpfs(s->root, mounts, m, s->uid));
+        else
+            TRY(add_bind(s->root, mounts, m->target, m->source, true));
     }
     for (size_t i = 0; i < countof(base_files); i++) {
         char source[RUNTIME_PATH_TEXT];
@@ -174,13 +179,13 @@ static struct err write_mounts(struct runtime *r, const struct container_spec *s
     return OK;
 }
 
-/* ---- the rest of config.json -------------------------------------------------------------------------- */
+/* ---- the rest of config.json ----------------------------------------------------------------- */
 
 static json_t *strings(const char *const *list, size_t count)
 {
     json_t *out = json_array();
-    for (size_t i = 0; i < count; i++) json_array_append_new(out, json_string(list[i])); /* fails for what is no UTF-8 */
-    if (json_array_size(out) == count) return out;
+    for (size_t i = 0; i < count; i++) json_array_append_new(out, json_string(list[i]));
+    if (json_array_size(out) == count) return out; /* what is no UTF-8 was left out */
     json_decref(out);
     return NULL;
 }
@@ -195,8 +200,8 @@ static json_t *process(const struct container_spec *s)
                      "terminal", 0, "user", "uid", (int)s->uid, "gid", (int)s->uid, "args",
                      strings(s->args, s->args_count), "env", strings(s->env, s->env_count), "cwd", s->cwd,
                      "noNewPrivileges", 1, "oomScoreAdj", OOM_SCORE, "capabilities", "bounding", "effective",
-                     "inheritable", "permitted", "ambient", "rlimits", "type", "RLIMIT_NOFILE", "hard", most, "soft",
-                     most, "type", "RLIMIT_CORE", "hard", 0, "soft", 0);
+                     "inheritable", "permitted", "ambient", "rlimits", "type", "RLIMIT_NOFILE", "hard", most,
+                     "soft", most, "type", "RLIMIT_CORE", "hard", 0, "soft", 0);
 }
 
 static json_t *resources(const struct container_spec *s)
@@ -204,10 +209,10 @@ static json_t *resources(const struct container_spec *s)
     json_int_t memory = (json_int_t)s->memory_bytes;
     json_t    *limit  = json_pack("{s:I}", "limit", memory);
     if (cgroup_counts_swap()) json_object_set_new(limit, "swap", json_integer(memory));
-    return json_pack("{s:[{s:b, s:s}], s:o, s:{s:I}, s:{s:I, s:i, s:I}}", "devices", "allow", 0, "access", "rwm",
-                     "memory", limit, "pids", "limit", (json_int_t)s->processes_max, "cpu", "shares",
-                     (json_int_t)(s->cpus_milli * 1024ull / 1000 < 2 ? 2 : s->cpus_milli * 1024ull / 1000), "period",
-                     CPU_PERIOD_US, "quota", (json_int_t)s->cpus_milli * (CPU_PERIOD_US / 1000));
+    return json_pack("{s:[{s:b, s:s}], s:o, s:{s:I}, s:{s:I, s:i, s:I}}", "devices", "allow", 0, "access",
+                     "rwm", "memory", limit, "pids", "limit", (json_int_t)s->processes_max, "cpu", "shares",
+                     (json_int_t)(s->cpus_milli * 1024ull / 1000 < 2 ? 2 : s->cpus_milli * 1024ull / 1000),
+                     "period", CPU_PERIOD_US, "quota", (json_int_t)s->cpus_milli * (CPU_PERIOD_US / 1000));
 }
 
 static struct err write_linux(struct runtime *r, const struct container_spec *s, uint32_t slot, json_t **out)
@@ -221,14 +226,16 @@ static struct err write_linux(struct runtime *r, const struct container_spec *s,
     path_write(group, "/%s/%s", r->cgroup, name);
     json_t *ids = json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID",
                             (json_int_t)r->uid_base + (json_int_t)slot * NETNS_IDS, "size", NETNS_IDS);
-    *out        = json_pack(
-        "{s:s, s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s},{s:s,s:s}], s:O, s:o, s:o, s:o, s:[s,s,s,s,s,s,s,s,s,s],"
-               " s:[s,s,s,s,s]}",
-        "cgroupsPath", group, "namespaces", "type", "pid", "type", "ipc", "type", "uts", "type", "mount", "type",
-        "cgroup", "type", "user", "path", user, "type", "network", "path", net, "uidMappings", ids, "gidMappings", ids, "resources",
-        resources(s), "seccomp", seccomp, "maskedPaths", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
-        "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-        "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
+    *out        = json_pack("{s:s, s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s},{s:s,s:s}], s:O, s:o, s:o, s:o, "
+                                   "s:[s,s,s,s,s,s,s,s,s,s],"
+                                   " s:[s,s,s,s,s]}",
+                            "cgroupsPath", group, "namespaces", "type", "pid", "type", "ipc", "type", "uts", "type",
+                            "mount", "type", "cgroup", "type", "user", "path", user, "type", "network", "path", net,
+                            "uidMappings", ids, "gidMappings", ids, "resources", resources(s), "seccomp", seccomp,
+                            "maskedPaths", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
+                            "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+                            "/proc/scsi", "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq",
+                            "/proc/sys", "/proc/sysrq-trigger");
     return *out ? OK : ERR(INVALID, "the limits of a container can't be written");
 }
 
@@ -254,8 +261,8 @@ static struct err check_spec(const struct container_spec *s)
         return ERR(LIMIT, "a container has too many arguments, variables, mounts or GPUs");
     if (!s->uid || s->uid > NETNS_IDS - 3 || !str_is_label(str_from(s->hostname)) || s->cwd[0] != '/')
         return ERR(INVALID, "a container's user, host name or folder is not allowed");
-    if (s->memory_bytes < (4u << 20) || s->memory_bytes > INT64_MAX || s->cpus_milli < 10 || !s->processes_max ||
-        !s->files_max)
+    if (s->memory_bytes < (4u << 20) || s->memory_bytes > INT64_MAX || s->cpus_milli < 10 ||
+        !s->processes_max || !s->files_max)
         return ERR(INVALID, "a container has no room to run in");
     return OK;
 }
@@ -271,8 +278,8 @@ struct err bundle_write(struct runtime *r, const struct container_spec *s, uint3
     TRY(write_linux(r, s, slot, &limits));
     scoped_json json_t *config =
         json_pack("{s:s, s:s, s:o, s:{s:s, s:b}, s:[], s:{s:s}, s:o}", "ociVersion", "1.0.2", "hostname",
-                  s->hostname, "process", process(s), "root", "path", s->root, "readonly", 1, "mounts", "annotations",
-                  "ionet.incarnation", incarnation, "linux", limits);
+                  s->hostname, "process", process(s), "root", "path", s->root, "readonly", 1, "mounts",
+                  "annotations", "ionet.incarnation", incarnation, "linux", limits);
     if (!config) return ERR(INVALID, "a container's arguments or variables are not text");
     TRY(write_mounts(r, s, json_object_get(config, "mounts")));
     TRY(gpu_add(r, s, config));
@@ -289,9 +296,10 @@ struct err bundle_read(const struct runtime *r, struct node_id node, struct bund
 {
     char path[RUNTIME_PATH_TEXT];
     node_path(r, node, "config.json", path);
-    scoped_json json_t *config = json_load_file(path, 0, NULL);
+    scoped_json json_t *config      = json_load_file(path, 0, NULL);
     const char         *incarnation = NULL, *root = NULL;
-    if (json_unpack(config, "{s:{s:s}, s:{s:s}}", "root", "path", &root, "annotations", "ionet.incarnation", &incarnation) < 0)
+    if (json_unpack(config, "{s:{s:s}, s:{s:s}}", "root", "path", &root, "annotations", "ionet.incarnation",
+                    &incarnation) < 0)
         return ERR(MISSING, "a node has no bundle");
     TRY(str_to_u64(str_from(incarnation), &out->incarnation));
     return str_copy(str_from(root), out->root, sizeof out->root);

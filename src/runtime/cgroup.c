@@ -58,7 +58,8 @@ const char *cgroup_missing(void)
     static const char *const needed[] = { "memory", "cpu", "pids" };
     char                     all[512] = "";
     size_t                   len      = 0;
-    if (is_unified() && sys_read_file(CGROUPS "/cgroup.controllers", all, sizeof all - 1, &len).code) return needed[0];
+    if (is_unified() && sys_read_file(CGROUPS "/cgroup.controllers", all, sizeof all - 1, &len).code)
+        return needed[0];
     all[len] = 0;
     for (size_t i = 0; i < countof(needed); i++) {
         char path[RUNTIME_PATH_TEXT];
@@ -68,7 +69,7 @@ const char *cgroup_missing(void)
     return NULL;
 }
 
-/* ---- what it used -------------------------------------------------------------------------------------- */
+/* ---- what it used ---------------------------------------------------------------------------- */
 
 /* The text of the first of these files that is there; false if none is. */
 static bool fact_text(const char *const *controllers, const char *group, const char *name, const char *file,
@@ -92,17 +93,19 @@ static uint64_t fact_number(const char *text, const char *key)
     while (rest.len) {
         str_split(rest, '\n', &line, &rest);
         uint64_t number;
-        if (!key) value = line;
-        else if (!str_split(line, ' ', &name, &value) || !str_eq(name, str_from(key))) continue;
+        if (!key)
+            value = line;
+        else if (!str_split(line, ' ', &name, &value) || !str_eq(name, str_from(key)))
+            continue;
         return str_to_u64(str_trim(value), &number).code ? 0 : number;
     }
     return 0;
 }
 
-static const char *const in_memory[] = { "", "/memory", NULL };
-static const char *const in_cpu[]    = { "/cpuacct", "/cpu,cpuacct", "/cpu", NULL };
+static const char *const in_memory[]  = { "", "/memory", NULL };
+static const char *const in_cpu[]     = { "/cpuacct", "/cpu,cpuacct", "/cpu", NULL };
 static const char *const in_unified[] = { "", NULL };
-static const char *const in_pids[]   = { "", "/pids", NULL };
+static const char *const in_pids[]    = { "", "/pids", NULL };
 
 static void read_memory(const char *group, const char *name, char *text, struct machine_usage *out)
 {
@@ -123,13 +126,15 @@ void cgroup_read(const char *group, const char *name, struct machine_usage *out,
     char text[FACT_BYTES_MAX];
     *out = (struct machine_usage){ 0 };
     read_memory(group, name, text, out);
-    if (is_unified() && fact_text(in_unified, group, name, "cpu.stat", text)) out->cpu_us = fact_number(text, "usage_usec");
-    else if (fact_text(in_cpu, group, name, "cpuacct.usage", text)) out->cpu_us = fact_number(text, NULL) / 1000;
+    if (is_unified() && fact_text(in_unified, group, name, "cpu.stat", text))
+        out->cpu_us = fact_number(text, "usage_usec");
+    else if (fact_text(in_cpu, group, name, "cpuacct.usage", text))
+        out->cpu_us = fact_number(text, NULL) / 1000;
     *found = fact_text(in_pids, group, name, "pids.current", text);
     if (*found) out->processes = (uint32_t)fact_number(text, NULL);
 }
 
-/* ---- its end ------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 /* Containers make groups below theirs if they can, so a group is a tree. Calls `each` on the deepest first. */
 typedef bool (*on_group)(const char *path);

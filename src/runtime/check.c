@@ -23,8 +23,8 @@ struct checking {
     char                 why[RUNTIME_WHY_TEXT]; /* it failed; "" if it did not */
 };
 
-__attribute__((format(printf, 5, 6))) static void tell(struct checking *k, const char *name, bool ok, bool needed,
-                                                       const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void tell(struct checking *k, const char *name, bool ok,
+                                                       bool needed, const char *format, ...)
 {
     struct machine_row row = { .name = name, .ok = ok, .needed = needed };
     va_list            values;
@@ -35,20 +35,23 @@ __attribute__((format(printf, 5, 6))) static void tell(struct checking *k, const
     if (!k->r->closing && k->calls.on_row) k->calls.on_row(k->ctx, &row);
 }
 
-/* ---- what can be seen --------------------------------------------------------------------------------------- */
+/* ---- what can be seen ------------------------------------------------------------------------ */
 
 static void check_root(struct checking *k)
 {
     bool root = geteuid() == 0;
-    tell(k, "root", root, true, "%s", root ? "runs as root" : "start it as root: it makes namespaces, cgroups and mounts");
+    tell(k, "root", root, true, "%s",
+         root ? "runs as root" : "start it as root, for namespaces, cgroups and mounts");
 }
 
 static void check_program(struct checking *k, const char *name, const char *needed_for)
 {
     char path[RUNTIME_PATH_TEXT];
     bool found = program_find(name, path);
-    if (found) tell(k, name, true, true, "%s", path);
-    else tell(k, name, false, true, "install it (apt install %s): it %s", name, needed_for);
+    if (found)
+        tell(k, name, true, true, "%s", path);
+    else
+        tell(k, name, false, true, "install it (apt install %s): it %s", name, needed_for);
 }
 
 static void check_seccomp(struct checking *k)
@@ -73,10 +76,12 @@ static void check_user_namespaces(struct checking *k)
 static void check_cgroups(struct checking *k)
 {
     const char *missing = cgroup_missing();
-    if (missing) tell(k, "cgroups", false, true, "no %s controller: mount it, or start with cgroup_enable=%s", missing, missing);
-    else tell(k, "cgroups", true, true, "memory, cpu and pids");
+    if (missing)
+        tell(k, "cgroups", false, true, "no %s controller: boot with cgroup_enable=%s", missing, missing);
+    else
+        tell(k, "cgroups", true, true, "memory, cpu and pids");
     bool swap = cgroup_counts_swap();
-    tell(k, "swap limit", swap, false, "%s", swap ? "counted" : "swap is not counted: start the kernel with swapaccount=1");
+    tell(k, "swap limit", swap, false, "%s", swap ? "counted" : "swap is not counted: boot with swapaccount=1");
 }
 
 static void check_mesh(struct checking *k)
@@ -109,11 +114,14 @@ static void check_gpus(struct checking *k)
 {
     struct gpus g;
     gpus_read(&g);
-    if (g.count) tell(k, "gpus", true, false, "%u, driver %s", g.count, g.driver);
-    else tell(k, "gpus", false, false, "none found: it serves CPU clusters only (NVIDIA's driver brings libnvidia-ml)");
+    if (g.count)
+        tell(k, "gpus", true, false, "%u, driver %s", g.count, g.driver);
+    else
+        tell(k, "gpus", false, false,
+             "none found: it serves CPU clusters only (NVIDIA's driver brings libnvidia-ml)");
 }
 
-/* ---- a container ---------------------------------------------------------------------------------------------- */
+/* ---- a container ----------------------------------------------------------------------------- */
 
 /* A root of nothing but the host's /usr, in which /usr/bin/true ends with 0. */
 static struct err make_root(struct checking *k)
@@ -121,7 +129,7 @@ static struct err make_root(struct checking *k)
     static const char *const links[] = { "bin", "lib", "lib64" };
     char                     path[RUNTIME_PATH_TEXT], to[64];
     path_write(k->root, "%s/check-root", k->r->run_dir);
-    TRY(sys_make_dirs(k->root, 0755));
+    TRY(folder_make_passable(k->root));
     for (size_t i = 0; i < countof(links); i++) {
         snprintf(to, sizeof to, "usr/%s", links[i]);
         path_write(path, "%s/%s", k->root, links[i]);
@@ -137,7 +145,8 @@ static void on_check_cleaned(void *ctx, struct err e)
     struct err removed = sys_remove_tree(k->root);
     if (removed.code && !k->why[0]) snprintf(k->why, sizeof k->why, "%s", removed.why);
     bool ok = !k->why[0];
-    tell(k, "container", ok, true, "%s: %s", runtime_oci(k->r), ok ? "one was run, fenced in, and removed" : k->why);
+    tell(k, "container", ok, true, "%s: %s", runtime_oci(k->r),
+         ok ? "one was run, fenced in, and removed" : k->why);
     if (k->calls.on_done) k->calls.on_done(k->ctx, k->ok);
     free(k);
 }
@@ -162,14 +171,27 @@ static void on_check_ended(void *ctx, const struct container_end *end)
 
 static void on_check_netns(void *ctx, struct err e)
 {
-    static const char *const             args[]  = { "/usr/bin/true" }, *const env[] = { "PATH=/usr/bin" };
-    static const struct container_mount  mount   = { .kind = CONTAINER_BIND, .target = "/usr", .source = "/usr" };
-    static const struct container_calls  calls   = { on_check_started, on_check_ended };
-    struct checking                     *k       = ctx;
-    const struct container_spec          spec    = {
-        .node = k->node, .incarnation = 1, .root = k->root, .hostname = "check", .args = args, .args_count = 1,
-        .env = env, .env_count = 1, .cwd = "/", .uid = 1000, .mounts = &mount, .mounts_count = 1,
-        .memory_bytes = TRY_MEMORY_BYTES, .cpus_milli = 1000, .processes_max = 16, .files_max = 64,
+    static const char *const args[] = { "/usr/bin/true" }, *const env[] = { "PATH=/usr/bin" };
+    static const struct container_mount mount = { .kind = CONTAINER_BIND, .target = "/usr", .source = "/usr" };
+    static const struct container_calls calls = { on_check_started, on_check_ended };
+    struct checking                    *k     = ctx;
+    const struct container_spec         spec  = {
+                 .node          = k->node,
+                 .incarnation   = 1,
+                 .root          = k->root,
+                 .hostname      = "check",
+                 .args          = args,
+                 .args_count    = 1,
+                 .env           = env,
+                 .env_count     = 1,
+                 .cwd           = "/",
+                 .uid           = 1000,
+                 .mounts        = &mount,
+                 .mounts_count  = 1,
+                 .memory_bytes  = TRY_MEMORY_BYTES,
+                 .cpus_milli    = 1000,
+                 .processes_max = 16,
+                 .files_max     = 64,
     };
     struct container *c;
     if (!e.code) e = container_start(k->r, &spec, &calls, k, &c);

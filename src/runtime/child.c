@@ -14,20 +14,20 @@
 #define CHILD_READ_BYTES 16384
 
 struct child {
-    struct child      *next, *prev;
-    struct runtime    *r;
-    struct child_order order;
-    uv_process_t       process;
-    uv_pipe_t          out, err;
-    uv_timer_t         timer;
-    unsigned           open; /* handles that libuv still holds */
-    bool               exited, out_ended, err_ended, closed;
+    struct child       *next, *prev;
+    struct runtime     *r;
+    struct child_order  order;
+    uv_process_t        process;
+    uv_pipe_t           out, err;
+    uv_timer_t          timer;
+    unsigned            open; /* handles that libuv still holds */
+    bool                exited, out_ended, err_ended, closed;
     struct child_result result;
-    char              *captured;
-    size_t             captured_len;
-    size_t             said_len;
-    char               said[CHILD_SAID_BYTES];
-    char               read[CHILD_READ_BYTES];
+    char               *captured;
+    size_t              captured_len;
+    size_t              said_len;
+    char                said[CHILD_SAID_BYTES];
+    char                read[CHILD_READ_BYTES];
 };
 
 static char *child_env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
@@ -49,7 +49,7 @@ static void on_handle_closed(uv_handle_t *handle)
 static void child_close(struct child *c)
 {
     if (c->closed) return;
-    c->closed = true;
+    c->closed                    = true;
     uv_handle_t *const handles[] = { (uv_handle_t *)&c->process, (uv_handle_t *)&c->out, (uv_handle_t *)&c->err,
                                      (uv_handle_t *)&c->timer };
     for (size_t i = 0; i < countof(handles); i++) uv_close(handles[i], on_handle_closed);
@@ -150,8 +150,8 @@ static void child_init(struct child *c)
     check(uv_pipe_init(c->r->loop, &c->err, 0) == 0);
     check(uv_timer_init(c->r->loop, &c->timer) == 0);
     c->process.data = c->out.data = c->err.data = c->timer.data = c;
-    c->open                                                      = 4;
-    c->next                                                      = c->r->children;
+    c->open                                                     = 4;
+    c->next                                                     = c->r->children;
     if (c->next) c->next->prev = c;
     c->r->children = c;
     runtime_hold(c->r);
@@ -165,7 +165,7 @@ struct err child_start(struct runtime *r, const struct child_order *order, struc
     c->captured     = order->out_bytes_max ? runtime_alloc(order->out_bytes_max) : NULL;
     child_init(c);
 
-    const uv_stdio_flags to_us = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
+    const uv_stdio_flags to_us   = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
     uv_stdio_container_t stdio[] = {
         { .flags = UV_IGNORE },
         { .flags = to_us, .data.stream = (uv_stream_t *)&c->out },
@@ -211,7 +211,7 @@ int child_pid(const struct child *c)
     return c->process.pid;
 }
 
-/* ---- what it said ---------------------------------------------------------------------------------- */
+/* ---- what it said ---------------------------------------------------------------------------- */
 
 /* How many bytes of a well-formed UTF-8 sequence stand at the start; 0: none do. */
 static size_t sequence_at(const char *bytes, size_t len)
@@ -243,8 +243,10 @@ size_t text_from_stranger(const char *bytes, size_t len, char *out)
         }
         bool   blank = bytes[i] == '\n' || bytes[i] == '\t';
         size_t n     = blank ? 1 : sequence_at(bytes + i, len - i);
-        if (n) memcpy(out + at, bytes + i, n);
-        else out[at] = '?';
+        if (n)
+            memcpy(out + at, bytes + i, n);
+        else
+            out[at] = '?';
         at += n ? n : 1;
         i += n ? n : 1;
     }
@@ -265,7 +267,7 @@ void child_sentence(struct str said, char out[RUNTIME_WHY_TEXT])
     out[len] = 0;
 }
 
-/* ---- on a thread ----------------------------------------------------------------------------------- */
+/* ---- on a thread ----------------------------------------------------------------------------- */
 
 int child_run_blocking(const char *const *args, uint32_t timeout_ms)
 {

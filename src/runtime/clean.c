@@ -70,7 +70,8 @@ static struct err clean_node(const struct clean *k)
     }
     well = cgroup_kill(k->r->cgroup, k->name, GROUP_MS_MAX) && well;
     if (!well) return ERR(IO, "a process of a node can't be ended");
-    if (!cgroup_remove(k->r->cgroup, k->name, GROUP_MS_MAX)) return ERR(IO, "a cgroup of a node can't be removed");
+    if (!cgroup_remove(k->r->cgroup, k->name, GROUP_MS_MAX))
+        return ERR(IO, "a cgroup of a node can't be removed");
     TRY(sys_remove_tree(k->oci_state));
     let_go_of(k->folder, NODE_FILE_NET);
     let_go_of(k->folder, NODE_FILE_USER);
@@ -90,8 +91,10 @@ static void on_cleaned(void *ctx)
     struct clean     *k = ctx;
     struct runtime   *r = k->r;
     struct container *c = node_find(r, k->node);
-    if (c && k->result.code) c->state = NODE_FOUND;
-    else if (c) *c = (struct container){ 0 };
+    if (c && k->result.code)
+        c->state = NODE_FOUND;
+    else if (c)
+        *c = (struct container){ 0 };
     r->cleans = k->next;
     clean_next(r);
     if (!r->closing && k->call) k->call(k->ctx, k->result);
@@ -118,7 +121,7 @@ struct err container_clean(struct runtime *r, struct node_id node, container_on_
     path_write(k->oci_dir, "%s/oci", r->run_dir);
     path_write(k->oci_state, "%s/oci/%s", r->run_dir, k->name);
 
-    struct clean **at = &r->cleans;
+    struct clean **at    = &r->cleans;
     bool           first = *at == NULL;
     while (*at) at = &(*at)->next;
     *at = k;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOOK_MS 20 /* how often a starting container is looked at */
@@ -32,7 +31,7 @@ struct watch {
 
 static void watch_turn(struct watch *w);
 
-/* ---- the table ------------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 struct container *node_find(struct runtime *r, struct node_id node)
 {
@@ -57,7 +56,8 @@ static uint32_t slot_free(const struct runtime *r, const struct container *but)
     for (uint32_t slot = 0;; slot++) {
         bool taken = false;
         for (size_t i = 0; i < RUNTIME_NODES_MAX; i++)
-            taken = taken || (&r->nodes[i] != but && r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot);
+            taken =
+                taken || (&r->nodes[i] != but && r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot);
         if (!taken) return slot;
     }
 }
@@ -76,7 +76,7 @@ struct err node_prepare(struct runtime *r, struct node_id node, struct container
     struct text t = TEXT_IN(number);
     text_add_u64(&t, c->slot);
     node_path(r, node, NULL, path);
-    struct err e = mkdir(path, 0711) < 0 ? ERR(IO, "a node's folder can't be made") : OK;
+    struct err e = folder_make_passable(path);
     node_path(r, node, NODE_FILE_SLOT, path);
     if (!e.code) e = sys_write_file(path, text_str(&t), 0600);
     if (e.code) c->state = NODE_NONE; /* a folder that is left is found by the next start */
@@ -94,7 +94,8 @@ static struct err load_one(struct runtime *r, struct node_id node)
     uint64_t            slot = 0;
     struct bundle_facts facts;
     node_path(r, node, NODE_FILE_SLOT, path);
-    if (!sys_read_file(path, number, sizeof number, &len).code) TRY(str_to_u64((struct str){ number, len }, &slot));
+    if (!sys_read_file(path, number, sizeof number, &len).code)
+        TRY(str_to_u64((struct str){ number, len }, &slot));
     c->slot = (uint32_t)slot;
     if (!bundle_read(r, node, &facts).code) c->incarnation = facts.incarnation;
     return OK;
@@ -126,7 +127,7 @@ bool nodes_use(struct runtime *r, const char *root)
     return false;
 }
 
-/* ---- its watch ------------------------------------------------------------------------------------------- */
+/* ---- its watch ------------------------------------------------------------------------------- */
 
 static void on_watch_closed(uv_handle_t *handle)
 {
@@ -205,7 +206,7 @@ static void find_init(struct watch *w, const char *folder)
     if (pid > 1) w->init = process_open_child(pid, w->keeper_pid);
 }
 
-/* ---- its end ----------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 /* What the OCI runtime wrote to its log last: {"level":"error","msg":"…"}. */
 static void oci_sentence(const char *folder, char out[RUNTIME_WHY_TEXT])
@@ -313,7 +314,7 @@ void container_stop(struct container *c, uint32_t grace_ms)
     check(uv_timer_start(&w->timer, on_look, 0, LOOK_MS) == 0);
 }
 
-/* ---- its start ---------------------------------------------------------------------------------------------- */
+/* ---- its start ------------------------------------------------------------------------------- */
 
 /* A keeper as our child: only to be reaped. */
 struct keeper_child {
@@ -357,17 +358,24 @@ static struct err start_keeper(struct runtime *r, struct node_id node, const cha
     scoped_fd int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) return ERR(IO, "a container's lock can't be taken");
 
-    const char *const    args[]  = { CHILD_KEEPER, folder, r->oci, state, name, NULL };
-    static char *const   env[]   = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
-    uv_stdio_container_t stdio[] = { { .flags = UV_IGNORE }, { .flags = UV_IGNORE }, { .flags = UV_IGNORE },
+    const char *const    args[] = { CHILD_KEEPER, folder, r->oci, state, name, NULL };
+    static char *const   env[]  = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+    uv_stdio_container_t stdio[] = { { .flags = UV_IGNORE },
+                                     { .flags = UV_IGNORE },
+                                     { .flags = UV_IGNORE },
                                      { .flags = UV_INHERIT_FD, .data.fd = lock } };
-    uv_process_options_t options = { .exit_cb = on_keeper_exit, .file = CHILD_SELF, .args = (char **)args,
-                                     .env = (char **)env, .flags = UV_PROCESS_DETACHED, .stdio = stdio, .stdio_count = 4 };
-    struct keeper_child *k = runtime_alloc(sizeof *k);
-    k->r                   = r;
-    k->process.data        = k;
-    int rc                 = uv_spawn(r->loop, &k->process, &options);
-    k->next                = r->keepers;
+    uv_process_options_t options = { .exit_cb     = on_keeper_exit,
+                                     .file        = CHILD_SELF,
+                                     .args        = (char **)args,
+                                     .env         = (char **)env,
+                                     .flags       = UV_PROCESS_DETACHED,
+                                     .stdio       = stdio,
+                                     .stdio_count = 4 };
+    struct keeper_child *k       = runtime_alloc(sizeof *k);
+    k->r                         = r;
+    k->process.data              = k;
+    int rc                       = uv_spawn(r->loop, &k->process, &options);
+    k->next                      = r->keepers;
     if (k->next) k->next->prev = k;
     r->keepers = k;
     uv_unref((uv_handle_t *)&k->process); /* it outlives us */
@@ -375,8 +383,8 @@ static struct err start_keeper(struct runtime *r, struct node_id node, const cha
     return rc ? ERR(IO, "a container's keeper can't be started") : OK;
 }
 
-struct err container_start(struct runtime *r, const struct container_spec *s, const struct container_calls *calls,
-                           void *ctx, struct container **out)
+struct err container_start(struct runtime *r, const struct container_spec *s,
+                           const struct container_calls *calls, void *ctx, struct container **out)
 {
     struct container *c = node_find(r, s->node);
     if (!c || !netns_is_there(r, s->node)) return ERR(CONFLICT, "the node has no network namespace yet");
@@ -410,7 +418,7 @@ struct err container_adopt(struct runtime *r, struct node_id node, uint64_t inca
     return OK;
 }
 
-/* ---- what is there -------------------------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 uint32_t container_list(struct runtime *r, struct container_found *out, uint32_t max)
 {

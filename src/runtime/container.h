@@ -19,8 +19,8 @@
 #define CONTAINER_ARGS_MAX 128
 #define CONTAINER_ENV_MAX 128
 #define CONTAINER_MOUNTS_MAX 32
-#define CONTAINER_EXECS_MAX 8 /* of one container at once */
-#define CONTAINER_LINE_BYTES_MAX 4096 /* of exec; longer ones are cut into several */
+#define CONTAINER_EXECS_MAX 8          /* of one container at once */
+#define CONTAINER_LINE_BYTES_MAX 4096  /* of exec; longer ones are cut into several */
 #define CONTAINER_LOG_BYTES (4u << 20) /* of one container: the older half goes when it is full */
 #define CONTAINER_LOG_END_BYTES 2048
 
@@ -31,19 +31,19 @@ enum container_mount_kind {
 
 struct container_mount {
     enum container_mount_kind kind;
-    const char               *target; /* absolute, in the container; made in the image's root if it is not there */
-    const char               *source; /* bind only */
-    uint64_t                  bytes;  /* tmpfs only: its size */
-    uint32_t                  mode;   /* tmpfs only: 01777, 0755 … */
-    bool                      exec;   /* tmpfs only: programs in it may be run */
-    bool                      owned;  /* tmpfs only: by the user that the container runs as, else by its root */
+    const char *target; /* absolute, in the container; made in the image's root if it is not there */
+    const char *source; /* bind only */
+    uint64_t    bytes;  /* tmpfs only: its size */
+    uint32_t    mode;   /* tmpfs only: 01777, 0755 … */
+    bool        exec;   /* tmpfs only: programs in it may be run */
+    bool        owned;  /* tmpfs only: by the user that the container runs as, else by its root */
 };
 
 /* Arrays end after `count`, not with null. Everything is copied, most of it into the bundle on the disk. */
 struct container_spec {
     struct node_id                node;
     uint64_t                      incarnation; /* from 1 */
-    const char                   *root; /* from image_root */
+    const char                   *root;        /* from image_root */
     const char                   *hostname;
     const char                   *hosts; /* lines of /etc/hosts after that of localhost; may be null */
     const char *const            *args;
@@ -51,7 +51,7 @@ struct container_spec {
     const char *const            *env; /* "NAME=value" */
     size_t                        env_count;
     const char                   *cwd;
-    uint32_t                      uid; /* inside; also the gid; 1 to 65,533 */
+    uint32_t                      uid;    /* inside; also the gid; 1 to 65,533 */
     const struct container_mount *mounts; /* besides /proc, /dev, /dev/pts, /dev/mqueue, /sys/fs/cgroup */
     size_t                        mounts_count;
     uint64_t                      memory_bytes;
@@ -69,7 +69,7 @@ struct container_end {
     int      signal; /* that ended it, or 0 */
     uint32_t oom_kills;
     bool     started;
-    char     why[RUNTIME_WHY_TEXT]; /* a sentence: "ended with code 3", "was killed: out of memory", or what runc said */
+    char     why[RUNTIME_WHY_TEXT]; /* a sentence: "ended with code 3", or what runc said */
 };
 
 struct container;
@@ -79,8 +79,8 @@ struct container_calls {
     void (*on_ended)(void *ctx, const struct container_end *end); /* once, last; also when it could not start */
 };
 
-/* ERR_CONFLICT: the node has one, is being cleaned, or has no namespace. ERR_LIMIT: a limit above. ERR_INVALID: the spec.
- * Whatever failed, container_clean is what removes the node. */
+/* ERR_CONFLICT: the node has one, is being cleaned, or has no namespace. ERR_LIMIT: a limit above. ERR_INVALID: the
+ * spec. Whatever failed, container_clean is what removes the node. */
 must_check struct err container_start(struct runtime *r, const struct container_spec *s,
                                       const struct container_calls *calls, void *ctx, struct container **out);
 
@@ -102,7 +102,8 @@ void container_stop(struct container *c, uint32_t grace_ms);
 /* Ends and removes everything of a node, in whatever state: processes, cgroups, mounts, network namespace, folder.
  * What is not there is well. ERR_IO in `call`: something would not go; try again later. Any number may run. */
 typedef void (*container_on_cleaned)(void *ctx, struct err e);
-must_check struct err container_clean(struct runtime *r, struct node_id node, container_on_cleaned call, void *ctx);
+must_check struct err container_clean(struct runtime *r, struct node_id node, container_on_cleaned call,
+                                      void *ctx);
 
 /* The last of what it wrote, whole lines if they fit, as UTF-8 (other bytes become '?'), zero-ended. Also after
  * its end, until it is cleaned. "" if there is nothing. */
@@ -116,9 +117,10 @@ struct container_log_place {
 
 /* The next of it from there, any bytes as they were written; 0: nothing more yet. What was dropped because the log is
  * full is skipped. */
-size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room, size_t size);
+size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room,
+                          size_t size);
 
-/* ---- programs inside ------------------------------------------------------------------------------ */
+/* ---- programs inside ------------------------------------------------------------------------- */
 
 struct container_exec;
 
@@ -133,7 +135,8 @@ struct container_exec_calls {
  * long as it likes. A program that outlives the worker dies of SIGPIPE when it writes. */
 must_check struct err container_exec(struct container *c, const char *const *args, size_t args_count,
                                      const char *const *env, size_t env_count, uint32_t timeout_ms,
-                                     const struct container_exec_calls *calls, void *ctx, struct container_exec **out);
-void container_exec_stop(struct container_exec *x); /* ends it; no callback comes any more */
+                                     const struct container_exec_calls *calls, void *ctx,
+                                     struct container_exec **out);
+void                  container_exec_stop(struct container_exec *x); /* ends it; no callback comes any more */
 
 #endif

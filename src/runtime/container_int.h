@@ -13,7 +13,7 @@
 void json_release(json_t **value);
 #define scoped_json __attribute__((cleanup(json_release)))
 
-/* ---- the table of nodes (container.c) --------------------------------------------------------------- */
+/* ---- the table of nodes (container.c) -------------------------------------------------------- */
 
 must_check struct err nodes_load(struct runtime *r); /* what is in RUN/nodes */
 void                  nodes_close(struct runtime *r);
@@ -23,7 +23,7 @@ must_check struct err node_prepare(struct runtime *r, struct node_id node, struc
 void container_forget(struct container *c); /* no callback of it any more; its handles close; the entry stays */
 bool nodes_use(struct runtime *r, const char *root); /* whether a container of this root is there */
 
-/* ---- the bundle (bundle.c) --------------------------------------------------------------------------- */
+/* ---- the bundle (bundle.c) ------------------------------------------------------------------- */
 
 /* Writes config.json and the files it binds into the node's folder, which is there and empty. */
 must_check struct err bundle_write(struct runtime *r, const struct container_spec *s, uint32_t slot);
@@ -37,17 +37,17 @@ must_check struct err bundle_read(const struct runtime *r, struct node_id node, 
 /* The file or folder `target` in the root, made if it is not there; no link leads out of the root. */
 must_check struct err bundle_make_point(const char *root, const char *target, bool folder);
 
-/* ---- seccomp (seccomp.c) ------------------------------------------------------------------------------ */
+/* ---- seccomp (seccomp.c) --------------------------------------------------------------------- */
 
 /* The list of containers-common as OCI wants it, less all that needs a capability or opens what a stranger should
  * not try: namespaces, mounts, keys, io_uring. */
 must_check struct err seccomp_read(json_t **out);
 
-/* ---- GPUs in a container (gpu_bundle.c) ---------------------------------------------------------------- */
+/* ---- GPUs in a container (gpu_bundle.c) ------------------------------------------------------ */
 
 must_check struct err gpu_add(struct runtime *r, const struct container_spec *s, json_t *config);
 
-/* ---- processes (process.c) ---------------------------------------------------------------------------- */
+/* ---- processes (process.c) ------------------------------------------------------------------- */
 
 /* A descriptor of the process if it is a child of `parent` at this moment, else -1. */
 int  process_open_child(pid_t pid, pid_t parent);
@@ -60,17 +60,17 @@ pid_t process_pid_in(const char *folder, const char *file);
 /* Whether the keeper of a node's folder lives. */
 bool keeper_lives(const char *folder);
 
-/* ---- cgroups (cgroup.c) ------------------------------------------------------------------------------- */
+/* ---- cgroups (cgroup.c) ---------------------------------------------------------------------- */
 
-bool cgroup_counts_swap(void); /* whether a limit of swap can be set */
-const char *cgroup_missing(void); /* a controller that we need and is not there; null if none */
-void cgroup_read(const char *group, const char *name, struct machine_usage *out, bool *found);
+bool        cgroup_counts_swap(void); /* whether a limit of swap can be set */
+const char *cgroup_missing(void);     /* a controller that we need and is not there; null if none */
+void        cgroup_read(const char *group, const char *name, struct machine_usage *out, bool *found);
 /* For threads: SIGKILL to all in it until none is left, then removes it from every hierarchy. */
 bool cgroup_kill(const char *group, const char *name, uint32_t timeout_ms);
 bool cgroup_remove(const char *group, const char *name, uint32_t timeout_ms);
 void cgroup_remove_parent(const char *group); /* if it is empty */
 
-/* ---- programs inside (exec.c) -------------------------------------------------------------------------- */
+/* ---- programs inside (exec.c) ---------------------------------------------------------------- */
 
 void execs_stop(struct container *c);
 

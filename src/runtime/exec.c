@@ -89,8 +89,8 @@ static struct err exec_start(struct container_exec *x, uint32_t timeout_ms)
     char state[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
     path_write(state, "%s/oci", x->r->run_dir);
     node_name(x->c->node, name);
-    const char *const        args[] = { x->r->oci, "--root", state, "exec", "--process", x->process, name, NULL };
-    const struct child_order order  = {
+    const char *const args[] = { x->r->oci, "--root", state, "exec", "--process", x->process, name, NULL };
+    const struct child_order order = {
         .file       = x->r->oci,
         .args       = args,
         .timeout_ms = timeout_ms,
@@ -103,9 +103,9 @@ static struct err exec_start(struct container_exec *x, uint32_t timeout_ms)
     return child_start(x->r, &order, &x->child);
 }
 
-struct err container_exec(struct container *c, const char *const *args, size_t args_count, const char *const *env,
-                          size_t env_count, uint32_t timeout_ms, const struct container_exec_calls *calls, void *ctx,
-                          struct container_exec **out)
+struct err container_exec(struct container *c, const char *const *args, size_t args_count,
+                          const char *const *env, size_t env_count, uint32_t timeout_ms,
+                          const struct container_exec_calls *calls, void *ctx, struct container_exec **out)
 {
     if (c->state != NODE_RUNNING) return ERR(CONFLICT, "the container does not run");
     if (c->execs_count >= CONTAINER_EXECS_MAX) return ERR(LIMIT, "too many programs run in the container");

@@ -12,7 +12,8 @@
 #define LIBRARIES FOLDER "/lib64"
 
 static const char *const libraries[] = {
-    "libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4", "libnvidia-opencl.so.1",
+    "libcuda.so.1",        "libnvidia-ml.so.1",     "libnvidia-ptxjitcompiler.so.1",
+    "libnvidia-nvvm.so.4", "libnvidia-opencl.so.1",
 };
 
 static struct err add_device(json_t *limits, const char *path, bool needed)
@@ -36,8 +37,9 @@ static void add_library(const struct gpus *g, const char *name, json_t *mounts)
     path_write(source, "%s/%s", g->library_dir, name);
     path_write(target, "%s/%s", LIBRARIES, name);
     if (access(source, R_OK) < 0) return; /* drivers differ in what they have */
-    json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", target, "type", "bind",
-                                            "source", source, "options", "bind", "ro", "nosuid", "nodev"));
+    json_array_append_new(mounts,
+                          json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", target, "type", "bind",
+                                    "source", source, "options", "bind", "ro", "nosuid", "nodev"));
 }
 
 static void add_environment(json_t *env)
@@ -73,8 +75,9 @@ struct err gpu_add(struct runtime *r, const struct container_spec *s, json_t *co
     TRY(add_device(limits, "/dev/nvidia-uvm-tools", false));
 
     TRY(bundle_make_point(s->root, FOLDER, true));
-    json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", FOLDER, "type", "tmpfs",
-                                            "source", "tmpfs", "options", "nosuid", "nodev", "size=1m", "mode=0755"));
+    json_array_append_new(mounts,
+                          json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", FOLDER, "type", "tmpfs",
+                                    "source", "tmpfs", "options", "nosuid", "nodev", "size=1m", "mode=0755"));
     for (size_t i = 0; i < countof(libraries); i++) add_library(&r->gpus, libraries[i], mounts);
     add_environment(json_object_get(json_object_get(config, "process"), "env"));
     return OK;

@@ -21,7 +21,7 @@ struct gpu {
 struct gpus {
     struct gpu gpu[GPUS_MAX];
     uint32_t   count;
-    char       driver[32];      /* "550.54.15"; "" if there is none */
+    char       driver[32];       /* "550.54.15"; "" if there is none */
     char       library_dir[256]; /* where libnvidia-ml.so.1 was found */
 };
 

@@ -1,6 +1,6 @@
 /* image.c: the store of images: names, what is held, what goes. */
-#include "image_int.h"
 #include "container_int.h"
+#include "image_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ static bool all_of(struct str s, const char *letters)
 /* It becomes an argument of skopeo, so every letter is looked at. */
 struct err image_name_read(const char *image, struct image_name *out)
 {
-    struct str        host, rest, name, digest;
+    struct str       host, rest, name, digest;
     const struct err bad = ERR(INVALID, "an image's name is not HOST/NAME@sha256:DIGEST");
     if (strlen(image) >= ASSIGN_IMAGE_TEXT) return bad;
     if (!str_split(str_from(image), '/', &host, &rest) || !str_split(rest, '@', &name, &digest)) return bad;
@@ -77,7 +77,7 @@ uint32_t image_list(struct runtime *r, struct wanted_image *out, uint32_t max)
     return count;
 }
 
-/* ---- removing -------------------------------------------------------------------------------------------- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 static bool is_wanted(struct runtime *r, const char *hex, const struct wanted_image *keep, uint32_t count)
 {
@@ -130,8 +130,10 @@ void image_collect(struct runtime *r, const struct wanted_image *keep, uint32_t 
         if (name.len < IMAGE_HEX) continue;
         memcpy(hex, name.ptr, IMAGE_HEX);
         hex[IMAGE_HEX] = 0;
-        if (str_ends(name, STR(IMAGE_OLD))) any = true;
-        else if (!is_wanted(r, hex, keep, count)) any = set_aside(r, d->d_name, hex) || any;
+        if (str_ends(name, STR(IMAGE_OLD)))
+            any = true;
+        else if (!is_wanted(r, hex, keep, count))
+            any = set_aside(r, d->d_name, hex) || any;
     }
     if (folder) closedir(folder);
     if (!any) return;

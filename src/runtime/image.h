@@ -28,7 +28,8 @@ struct image_calls {
  * the second finds it there. ERR_INVALID: not a name by digest. ERR_LIMIT: too many wait. Later: ERR_IO: the
  * registry or the disk failed, try again; ERR_MISSING: the registry has none such; ERR_CORRUPT: it is not
  * what the digest says, or nothing that can be unpacked; ERR_LIMIT: too large. */
-must_check struct err image_fetch(struct runtime *r, const char *image, const struct image_calls *calls, void *ctx);
+must_check struct err image_fetch(struct runtime *r, const char *image, const struct image_calls *calls,
+                                  void *ctx);
 
 /* The root of a held image, for container_spec. ERR_MISSING. By digest: from which registry does not matter. */
 must_check struct err image_root(struct runtime *r, const char *image, char out[RUNTIME_PATH_TEXT]);

@@ -37,7 +37,7 @@ struct image_job {
 
 static void job_begin(struct image_job *j);
 
-/* ---- its end ------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
 static void job_over(struct image_job *j, struct err e)
 {
@@ -67,7 +67,7 @@ static struct err finish(const struct image_job *j)
     image_path(j->r, j->name.hex, IMAGE_PART, part);
     path_write(path, "%s/new", part);
     TRY(sys_remove_tree(path));
-    TRY(sys_make_dirs(path, 0711));
+    TRY(folder_make_passable(path));
     path_write(path, "%s/root", part);
     path_write(to, "%s/new/rootfs", part);
     if (chmod(path, 0755) < 0 || rename(path, to) < 0) return ERR(CORRUPT, "the image has no root");
@@ -96,7 +96,7 @@ static void on_finished(void *ctx)
     job_over(j, j->result);
 }
 
-/* ---- looking how far it is, and that it stays within its limits --------------------------------------------- */
+/* ---- looking how far it is, and that it stays within its limits ------------------------------ */
 
 static uint64_t free_bytes(const struct runtime *r)
 {
@@ -142,8 +142,10 @@ static void on_look(uv_timer_t *timer)
     uint64_t          bytes = step_bytes(j), now = sys_boot_now_ms();
     if (bytes > j->done) j->moved_ms = now;
     j->done = bytes;
-    if (bytes > j->r->image_bytes_max) job_stop(j, ERR(LIMIT, "the image is larger than this machine allows"));
-    else if (free_bytes(j->r) < j->r->disk_bytes_spare) job_stop(j, ERR(LIMIT, "the disk has no room for the image"));
+    if (bytes > j->r->image_bytes_max)
+        job_stop(j, ERR(LIMIT, "the image is larger than this machine allows"));
+    else if (free_bytes(j->r) < j->r->disk_bytes_spare)
+        job_stop(j, ERR(LIMIT, "the disk has no room for the image"));
     else if (j->step == IMAGE_FETCHING && now - j->moved_ms > STALL_MS_MAX)
         job_stop(j, ERR(IO, "nothing more of the image comes from the registry"));
     if (!j->r->closing && j->calls.on_progress) j->calls.on_progress(j->ctx, j->step, j->done, j->total);
@@ -158,19 +160,24 @@ static void looker_start(struct image_job *j)
     check(uv_timer_start(j->looker, on_look, 0, LOOK_MS) == 0);
 }
 
-/* ---- the steps ----------------------------------------------------------------------------------------------- */
+/* ---- the steps ------------------------------------------------------------------------------- */
 
 typedef void (*job_on_done)(void *ctx, const struct child_result *result);
 
 static void job_run(struct image_job *j, enum image_step step, const char *const *args, uint32_t timeout_ms,
                     size_t out_bytes_max, job_on_done on_done)
 {
-    j->step          = step;
-    j->done          = 0;
-    j->moved_ms      = sys_boot_now_ms();
-    j->free_at_start = free_bytes(j->r);
-    const struct child_order order = { .file = args[0], .args = args, .timeout_ms = timeout_ms, .extra_fd = -1,
-                                       .out_bytes_max = out_bytes_max, .on_done = on_done, .ctx = j };
+    j->step                        = step;
+    j->done                        = 0;
+    j->moved_ms                    = sys_boot_now_ms();
+    j->free_at_start               = free_bytes(j->r);
+    const struct child_order order = { .file          = args[0],
+                                       .args          = args,
+                                       .timeout_ms    = timeout_ms,
+                                       .extra_fd      = -1,
+                                       .out_bytes_max = out_bytes_max,
+                                       .on_done       = on_done,
+                                       .ctx           = j };
     struct err e = j->r->closing ? ERR(IO, "the runtime is closing") : child_start(j->r, &order, &j->child);
     if (e.code) {
         looker_stop(j);
@@ -186,8 +193,8 @@ static bool job_step_is_well(struct image_job *j, const struct child_result *res
     looker_stop(j);
     if (!j->result.code && result->ended && result->code == 0) return true;
     child_sentence(result->said, j->detail);
-    struct err e = j->result.code ? j->result : result->timed_out ? ERR(TIMEOUT, "the registry does not answer") : failed;
-    job_over(j, e);
+    if (result->timed_out) failed = ERR(TIMEOUT, "the registry does not answer");
+    job_over(j, j->result.code ? j->result : failed);
     return false;
 }
 
@@ -241,7 +248,8 @@ static struct err fetch_error(struct str said)
 static void on_fetched(void *ctx, const struct child_result *result)
 {
     struct image_job *j = ctx;
-    if (job_step_is_well(j, result, fetch_error(result->said))) runtime_work(j->r, on_make_room, on_room_made, j);
+    if (job_step_is_well(j, result, fetch_error(result->said)))
+        runtime_work(j->r, on_make_room, on_room_made, j);
 }
 
 /* skopeo keeps whole blobs of an earlier try; its half-written ones have names that nobody takes up again. */
@@ -255,7 +263,8 @@ static void drop_half_written(const char *layout)
 
 static void job_fetch(struct image_job *j)
 {
-    char part[RUNTIME_PATH_TEXT], from[RUNTIME_PATH_TEXT], layout[RUNTIME_PATH_TEXT], to[RUNTIME_PATH_TEXT + 16];
+    char part[RUNTIME_PATH_TEXT], from[RUNTIME_PATH_TEXT], layout[RUNTIME_PATH_TEXT],
+        to[RUNTIME_PATH_TEXT + 16];
     image_path(j->r, j->name.hex, IMAGE_PART, part);
     struct err e = sys_make_dirs(part, 0700);
     if (e.code) {
@@ -266,9 +275,15 @@ static void job_fetch(struct image_job *j)
     path_write(layout, "%s/layout", part);
     drop_half_written(layout);
     snprintf(to, sizeof to, "oci:%s:image", layout);
-    const char *const args[] = { "skopeo", "copy", "--quiet", "--src-no-creds",
+    const char *const args[] = { "skopeo",
+                                 "copy",
+                                 "--quiet",
+                                 "--src-no-creds",
                                  j->r->plain_registries ? "--src-tls-verify=false" : "--src-tls-verify=true",
-                                 "--retry-times=2", from, to, NULL };
+                                 "--retry-times=2",
+                                 from,
+                                 to,
+                                 NULL };
     job_run(j, IMAGE_FETCHING, args, 0, 0, on_fetched);
 }
 
@@ -292,10 +307,12 @@ static void on_asked(void *ctx, const struct child_result *result)
     struct image_job *j = ctx;
     if (!job_step_is_well(j, result, fetch_error(result->said))) return;
     j->total = manifest_bytes(result->out);
-    if (j->total > j->r->image_bytes_max) job_over(j, ERR(LIMIT, "the image is larger than this machine allows"));
+    if (j->total > j->r->image_bytes_max)
+        job_over(j, ERR(LIMIT, "the image is larger than this machine allows"));
     else if (free_bytes(j->r) < j->r->disk_bytes_spare + j->total)
         job_over(j, ERR(LIMIT, "the disk has no room for the image"));
-    else job_fetch(j);
+    else
+        job_fetch(j);
 }
 
 static void on_begin(void *ctx)
@@ -307,9 +324,14 @@ static void on_begin(void *ctx)
     }
     char from[RUNTIME_PATH_TEXT];
     path_write(from, "docker://%s", j->image);
-    const char *const args[] = { "skopeo", "inspect", "--raw", "--no-creds",
+    const char *const args[] = { "skopeo",
+                                 "inspect",
+                                 "--raw",
+                                 "--no-creds",
                                  j->r->plain_registries ? "--tls-verify=false" : "--tls-verify=true",
-                                 "--retry-times=2", from, NULL };
+                                 "--retry-times=2",
+                                 from,
+                                 NULL };
     job_run(j, IMAGE_ASKING, args, ASK_MS_MAX, MANIFEST_BYTES_MAX, on_asked);
 }
 

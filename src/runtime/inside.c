@@ -27,7 +27,7 @@ __attribute__((noreturn)) static void fail(const char *what)
     exit(1);
 }
 
-/* ---- making one ------------------------------------------------------------------------------------ */
+/* ---- making one ------------------------------------------------------------------------------ */
 
 static void lo_up(void)
 {
@@ -129,7 +129,7 @@ void inside_netns_main(int argc, char **argv)
     exit(0);
 }
 
-/* ---- dialing --------------------------------------------------------------------------------------- */
+/* ---- dialing --------------------------------------------------------------------------------- */
 
 static bool parse_address(const char *text, uint16_t port, struct sockaddr_storage *out, socklen_t *len)
 {
@@ -165,13 +165,15 @@ static enum dial_exit dial(int fd, const struct sockaddr *to, socklen_t len, int
 
 static bool hand_back(int fd)
 {
-    char           byte = 0;
-    struct iovec   one  = { &byte, 1 };
+    char         byte = 0;
+    struct iovec one  = { &byte, 1 };
     union {
         struct cmsghdr header;
         char           room[CMSG_SPACE(sizeof(int))];
-    } control             = { 0 };
-    struct msghdr   m     = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    } control       = { 0 };
+    struct msghdr m = {
+        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *right = CMSG_FIRSTHDR(&m);
     right->cmsg_level     = SOL_SOCKET;
     right->cmsg_type      = SCM_RIGHTS;
@@ -193,7 +195,7 @@ void inside_dial_main(char **argv)
     exit((int)e);
 }
 
-/* ---- which life ------------------------------------------------------------------------------------ */
+/* ---- which life ------------------------------------------------------------------------------ */
 
 void runtime_child_main(int argc, char **argv)
 {

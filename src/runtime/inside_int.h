@@ -8,9 +8,9 @@
 
 /* In a node's folder. Each is whole or not there. */
 #define KEEPER_FILE_LOCK "lock"
-#define KEEPER_FILE_PID "keeper"    /* the keeper's process */
+#define KEEPER_FILE_PID "keeper"      /* the keeper's process */
 #define KEEPER_FILE_STARTED "started" /* the container's first process */
-#define KEEPER_FILE_END "end"       /* "started N code N signal N" */
+#define KEEPER_FILE_END "end"         /* "started N code N signal N" */
 #define KEEPER_FILE_LOG "log"
 #define KEEPER_FILE_LOG_OLDER "log.1"
 #define KEEPER_FILE_OCI_LOG "oci.log"
@@ -22,8 +22,8 @@
  * output to a log of bounded size, at a bounded rate; writes down how it ended. */
 __attribute__((noreturn)) void keeper_main(char **argv);
 
-/* ionet-netns USER_PATH NET_PATH UID_BASE [NAME VALUE]…: makes a user namespace of NETNS_IDS ids from UID_BASE on, and a
- * network namespace that belongs to it, each held at its path, unless they are there; lo up; settings. */
+/* ionet-netns USER_PATH NET_PATH UID_BASE [NAME VALUE]…: makes a user namespace of NETNS_IDS ids from UID_BASE on,
+ * and a network namespace that belongs to it, each held at its path, unless they are there; lo up; settings. */
 #define NETNS_IDS 65536
 __attribute__((noreturn)) void inside_netns_main(int argc, char **argv);
 

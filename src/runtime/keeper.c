@@ -72,7 +72,7 @@ __attribute__((format(printf, 3, 4))) static void write_fact(const struct keeper
     must(sys_write_file(path, (struct str){ line, (size_t)len }, 0600).code == ERR_NONE);
 }
 
-/* ---- the log --------------------------------------------------------------------------------------- */
+/* ---- the log --------------------------------------------------------------------------------- */
 
 static void log_open(struct keeper *k)
 {
@@ -114,7 +114,7 @@ static void read_output(struct keeper *k)
     k->budget -= (uint64_t)len < k->budget ? (uint64_t)len : k->budget;
 }
 
-/* ---- processes ------------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 /* Started with no signal blocked or ignored, its output to our pipe, in a group of its own. */
 static void start_oci(struct keeper *k, int output)
@@ -122,9 +122,9 @@ static void start_oci(struct keeper *k, int output)
     char log[RUNTIME_PATH_TEXT], pid_file[RUNTIME_PATH_TEXT];
     file_path(k, KEEPER_FILE_OCI_LOG, log);
     file_path(k, "pid", pid_file);
-    const char *args[] = { k->oci,      "--root",       k->oci_state, "--log",  log,         "--log-format", "json",
-                           "run",       "--detach",     "--bundle",   k->folder, "--pid-file", pid_file,      k->name,
-                           NULL };
+    const char *args[] = { k->oci,         "--root",     k->oci_state, "--log",    log,
+                           "--log-format", "json",       "run",        "--detach", "--bundle",
+                           k->folder,      "--pid-file", pid_file,     k->name,    NULL };
 
     posix_spawn_file_actions_t files;
     posix_spawnattr_t          how;
@@ -135,7 +135,8 @@ static void start_oci(struct keeper *k, int output)
     must(posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0) == 0);
     must(posix_spawn_file_actions_adddup2(&files, output, 1) == 0);
     must(posix_spawn_file_actions_adddup2(&files, output, 2) == 0);
-    must(posix_spawnattr_setflags(&how, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
+    must(posix_spawnattr_setflags(&how,
+                                  POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF) == 0);
     must(posix_spawnattr_setsigmask(&how, &none) == 0 && posix_spawnattr_setsigdefault(&how, &all) == 0);
     must(posix_spawn(&k->oci_pid, k->oci, &files, &how, (char **)args, environ) == 0);
 }
@@ -144,7 +145,7 @@ static void start_oci(struct keeper *k, int output)
 static void on_oci_ended(struct keeper *k, int status)
 {
     char   path[RUNTIME_PATH_TEXT], text[32] = "";
-    size_t len = 0;
+    size_t len    = 0;
     k->oci_ended  = true;
     k->oci_status = status;
     file_path(k, "pid", path);
@@ -165,8 +166,7 @@ static void on_oci_ended(struct keeper *k, int status)
 static void reap(struct keeper *k)
 {
     struct signalfd_siginfo info;
-    while (read(k->children, &info, sizeof info) > 0)
-        continue;
+    while (read(k->children, &info, sizeof info) > 0) continue;
     int   status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
@@ -181,7 +181,7 @@ static void reap(struct keeper *k)
     }
 }
 
-/* ---- its life -------------------------------------------------------------------------------------- */
+/* ---- its life -------------------------------------------------------------------------------- */
 
 static void turn(struct keeper *k, bool free_rate)
 {

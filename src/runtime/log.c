@@ -28,7 +28,8 @@ static size_t read_at(int fd, uint64_t file, struct container_log_place *at, cha
     return (size_t)got;
 }
 
-size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room, size_t size)
+size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room,
+                          size_t size)
 {
     uint64_t      older_file, newer_file;
     scoped_fd int older = log_file(r, node, KEEPER_FILE_LOG_OLDER, &older_file);

@@ -17,7 +17,8 @@ static struct str value_of(struct str text, const char *key, char separator)
     struct str line, name, value;
     while (text.len) {
         str_split(text, '\n', &line, &text);
-        if (str_split(line, separator, &name, &value) && str_eq(str_trim(name), str_from(key))) return str_trim(value);
+        if (str_split(line, separator, &name, &value) && str_eq(str_trim(name), str_from(key)))
+            return str_trim(value);
     }
     return STR("");
 }
@@ -49,8 +50,9 @@ static uint64_t read_number(const char *path)
 
 static uint64_t memory_bytes(char *room)
 {
-    uint64_t   kib = 0, limits[2];
-    struct str total = value_of(read_start("/proc/meminfo", room, FACTS_BYTES_MAX), "MemTotal", ':'), number, unit;
+    uint64_t   kib   = 0, limits[2];
+    struct str total = value_of(read_start("/proc/meminfo", room, FACTS_BYTES_MAX), "MemTotal", ':'), number,
+               unit;
     str_split(total, ' ', &number, &unit);
     if (str_to_u64(number, &kib).code) kib = 0;
     limits[0]      = read_number("/sys/fs/cgroup/memory.max");

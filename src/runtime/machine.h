@@ -14,7 +14,7 @@ void machine_read(const char *state_dir, struct device_specs *out);
 struct machine_row {
     const char *name; /* "root", "runc", "cgroups" … */
     bool        ok;
-    bool        needed;             /* false: the machine serves without it, less well */
+    bool        needed;                 /* false: the machine serves without it, less well */
     char        says[RUNTIME_WHY_TEXT]; /* what was found; if not ok, what to do about it */
 };
 

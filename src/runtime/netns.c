@@ -28,7 +28,7 @@ bool netns_is_there(const struct runtime *r, struct node_id node)
     return statfs(path, &fs) == 0 && fs.f_type == NSFS_MAGIC;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 struct making {
     struct runtime *r;
@@ -64,14 +64,19 @@ struct err netns_make(struct runtime *r, struct node_id node, const struct netns
     *m               = (struct making){ r, call, ctx };
 
     const struct child_order order = {
-        .file = CHILD_SELF, .args = args, .timeout_ms = MAKE_MS_MAX, .extra_fd = -1, .on_done = on_made, .ctx = m,
+        .file       = CHILD_SELF,
+        .args       = args,
+        .timeout_ms = MAKE_MS_MAX,
+        .extra_fd   = -1,
+        .on_done    = on_made,
+        .ctx        = m,
     };
     struct err e = child_start(r, &order, NULL);
     if (e.code) free(m);
     return e;
 }
 
-/* ---- dialing --------------------------------------------------------------------------------------- */
+/* ---- dialing --------------------------------------------------------------------------------- */
 
 struct dialing {
     struct runtime *r;
@@ -89,7 +94,9 @@ static int take_socket(int from)
         struct cmsghdr header;
         char           room[CMSG_SPACE(sizeof(int))];
     } control       = { 0 };
-    struct msghdr m = { .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct msghdr m = {
+        .msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
     if (recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1) return -1;
 
     const struct cmsghdr *right = CMSG_FIRSTHDR(&m);
@@ -101,7 +108,8 @@ static int take_socket(int from)
 
 static struct err dial_error(const struct child_result *result)
 {
-    if (result->timed_out || result->code == DIAL_TIMEOUT) return ERR(TIMEOUT, "nothing answered in the node in time");
+    if (result->timed_out || result->code == DIAL_TIMEOUT)
+        return ERR(TIMEOUT, "nothing answered in the node in time");
     if (result->code == DIAL_MISSING) return ERR(MISSING, "the node has no network namespace");
     if (result->code == DIAL_INVALID) return ERR(INVALID, "the address to connect to is not one");
     return ERR(IO, "nothing listens there in the node");
@@ -117,11 +125,12 @@ static void on_dialed(void *ctx, const struct child_result *result)
     free(d);
 }
 
-struct err netns_dial(struct runtime *r, struct node_id node, const char *address, uint16_t port, uint32_t timeout_ms,
-                      netns_on_dialed call, void *ctx)
+struct err netns_dial(struct runtime *r, struct node_id node, const char *address, uint16_t port,
+                      uint32_t timeout_ms, netns_on_dialed call, void *ctx)
 {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return ERR(IO, "the system gives no more sockets");
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return ERR(IO, "the system gives no more sockets");
     char path[RUNTIME_PATH_TEXT], port_text[8], timeout_text[16];
     netns_path(r, node, path);
     snprintf(port_text, sizeof port_text, "%u", port);

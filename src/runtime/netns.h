@@ -1,7 +1,7 @@
 /* netns.h: a network namespace a node: only its own lo, and the mesh device that is moved into it later. It has
- * no other way out, in or to this machine. It belongs to the node's user namespace, made with it, and both are held by
- * mounts in RUN/nodes/NODE, so they outlive the worker; container_clean removes them. The worker itself never enters one.
- * netns_make is the first thing done for a node: it takes the node's place among RUNTIME_NODES_MAX, and its user ids. */
+ * no other way out, in or to this machine. It belongs to the node's user namespace, made with it, and both are held
+ * by mounts in RUN/nodes/NODE, so they outlive the worker, which itself never enters one; container_clean removes
+ * them. netns_make is the first thing done for a node: it takes its place among RUNTIME_NODES_MAX, and its user ids. */
 #ifndef RUNTIME_NETNS_H
 #define RUNTIME_NETNS_H
 
@@ -26,8 +26,8 @@ void netns_path(const struct runtime *r, struct node_id node, char out[RUNTIME_P
 bool netns_is_there(const struct runtime *r, struct node_id node);
 
 /* A TCP connection made inside, by a small process that enters the namespace and hands the socket back. fd is the
- * callee's to close (not blocking, close-on-exec), -1 with an error: ERR_IO refused or no way, ERR_TIMEOUT, ERR_MISSING no
- * such namespace. A dial can't be taken back: a ctx must live until the call. */
+ * callee's to close (not blocking, close-on-exec), -1 with an error: ERR_IO refused or no way, ERR_TIMEOUT,
+ * ERR_MISSING no such namespace. A dial can't be taken back: a ctx must live until the call. */
 typedef void (*netns_on_dialed)(void *ctx, struct err e, int fd);
 must_check struct err netns_dial(struct runtime *r, struct node_id node, const char *address, uint16_t port,
                                  uint32_t timeout_ms, netns_on_dialed call, void *ctx);

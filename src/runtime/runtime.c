@@ -1,6 +1,6 @@
 /* runtime.c: opening and closing, paths, work beside the loop. */
-#include "runtime_int.h"
 #include "container_int.h"
+#include "runtime_int.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -37,7 +37,7 @@ void runtime_release(struct runtime *r)
     call(ctx);
 }
 
-/* ---- paths ----------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 void path_write(char out[RUNTIME_PATH_TEXT], const char *format, ...)
 {
@@ -62,7 +62,7 @@ void node_path(const struct runtime *r, struct node_id node, const char *file, c
     path_write(out, "%s/nodes/%s%s%s", r->run_dir, name, file ? "/" : "", file ? file : "");
 }
 
-/* ---- work ------------------------------------------------------------------------------------------ */
+/* ---- work ------------------------------------------------------------------------------------ */
 
 struct work {
     uv_work_t       request;
@@ -128,7 +128,7 @@ void runtime_soon(struct runtime *r, runtime_call call, void *ctx)
     check(uv_timer_start(&s->timer, on_soon, 0, 0) == 0);
 }
 
-/* ---- opening --------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Every folder on the way must let others pass: the root of a container is nobody here. */
 static struct err check_passable(const char *dir)
@@ -146,7 +146,14 @@ static struct err check_passable(const char *dir)
     }
 }
 
-static struct err make_folder(char out[RUNTIME_PATH_TEXT], const char *dir, const char *const *below, size_t count)
+struct err folder_make_passable(const char *path)
+{
+    TRY(sys_make_dirs(path, 0711));
+    return chmod(path, 0711) < 0 ? ERR(IO, "a folder's rights can't be set") : OK; /* whatever the umask is */
+}
+
+static struct err make_folder(char out[RUNTIME_PATH_TEXT], const char *dir, const char *const *below,
+                              size_t count)
 {
     if (dir[0] != '/') return ERR(INVALID, "a folder of the runtime is not an absolute path");
     TRY(str_copy(str_from(dir), out, DIR_TEXT_MAX));
@@ -155,14 +162,15 @@ static struct err make_folder(char out[RUNTIME_PATH_TEXT], const char *dir, cons
     for (size_t i = 0; i < count; i++) {
         char path[RUNTIME_PATH_TEXT];
         path_write(path, "%s/%s", out, below[i]);
-        TRY(sys_make_dirs(path, 0711));
+        TRY(folder_make_passable(path));
     }
     return OK;
 }
 
 bool program_find(const char *name, char out[RUNTIME_PATH_TEXT])
 {
-    static const char *const folders[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin" };
+    static const char *const folders[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",
+                                           "/usr/bin",        "/sbin",          "/bin" };
     if (strchr(name, '/')) {
         path_write(out, "%s", name);
         return access(name, X_OK) == 0;
@@ -177,7 +185,8 @@ bool program_find(const char *name, char out[RUNTIME_PATH_TEXT])
 static struct err choose_oci(struct runtime *r, const char *wanted)
 {
     if (wanted && strlen(wanted) >= DIR_TEXT_MAX) return ERR(INVALID, "the OCI runtime's path is too long");
-    if (wanted ? program_find(wanted, r->oci) : program_find("runc", r->oci) || program_find("crun", r->oci)) return OK;
+    if (wanted ? program_find(wanted, r->oci) : program_find("runc", r->oci) || program_find("crun", r->oci))
+        return OK;
     return ERR(MISSING, "neither runc nor crun is installed");
 }
 

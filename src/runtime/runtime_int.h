@@ -40,27 +40,27 @@ struct container {
 };
 
 struct runtime {
-    struct net *net;
-    uv_loop_t  *loop;
-    char        state_dir[RUNTIME_PATH_TEXT];
-    char        run_dir[RUNTIME_PATH_TEXT];
-    char        cgroup[64];
-    char        oci[RUNTIME_PATH_TEXT];
-    char        wireguard_go[RUNTIME_PATH_TEXT];
-    bool        plain_registries;
-    uint64_t    image_bytes_max;
-    uint64_t    disk_bytes_spare;
-    uint32_t    uid_base;
-    size_t      holds;
-    bool        closing;
+    struct net       *net;
+    uv_loop_t        *loop;
+    char              state_dir[RUNTIME_PATH_TEXT];
+    char              run_dir[RUNTIME_PATH_TEXT];
+    char              cgroup[64];
+    char              oci[RUNTIME_PATH_TEXT];
+    char              wireguard_go[RUNTIME_PATH_TEXT];
+    bool              plain_registries;
+    uint64_t          image_bytes_max;
+    uint64_t          disk_bytes_spare;
+    uint32_t          uid_base;
+    size_t            holds;
+    bool              closing;
     runtime_on_closed on_closed;
     void             *on_closed_ctx;
 
-    struct child    *children;
-    struct container nodes[RUNTIME_NODES_MAX];
-    unsigned         execs_begun; /* names their files */
+    struct child        *children;
+    struct container     nodes[RUNTIME_NODES_MAX];
+    unsigned             execs_begun; /* names their files */
     struct keeper_child *keepers;
-    struct clean    *cleans; /* in order; the first is at work */
+    struct clean        *cleans; /* in order; the first is at work */
 
     struct image_job *image_jobs; /* in order; the first is at work */
     bool              collecting;
@@ -78,6 +78,9 @@ void node_path(const struct runtime *r, struct node_id node, const char *file, c
 void node_name(struct node_id node, char out[ID_TEXT + 1]);
 __attribute__((format(printf, 2, 3))) void path_write(char out[RUNTIME_PATH_TEXT], const char *format, ...);
 
+/* Made, and open for others to pass: for the root of a container, who is nobody here. */
+must_check struct err folder_make_passable(const char *path);
+
 /* Where a program is, as a shell of root's finds it. */
 bool program_find(const char *name, char out[RUNTIME_PATH_TEXT]);
 
@@ -86,26 +89,26 @@ typedef void (*runtime_call)(void *ctx);
 void runtime_work(struct runtime *r, runtime_call work, runtime_call after, void *ctx);
 void runtime_soon(struct runtime *r, runtime_call call, void *ctx); /* in the loop's next turn */
 
-/* ---- child processes ------------------------------------------------------------------------------- */
+/* ---- child processes ------------------------------------------------------------------------- */
 
 #define CHILD_SAID_BYTES 2048
 #define CHILD_ARGS_MAX 64
 
 struct child_result {
-    bool       ended;     /* by itself; else it was killed: by us, if timed_out or stopped */
+    bool       ended; /* by itself; else it was killed: by us, if timed_out or stopped */
     bool       timed_out;
     bool       stopped;
-    int        code;      /* 128 + signal if it was killed */
-    struct str out;       /* the first out_bytes_max of standard output, if there is no on_output */
-    struct str said;      /* the last of standard error, made text */
+    int        code; /* 128 + signal if it was killed */
+    struct str out;  /* the first out_bytes_max of standard output, if there is no on_output */
+    struct str said; /* the last of standard error, made text */
 };
 
 struct child_order {
-    const char        *file; /* looked for in PATH */
-    const char *const *args; /* null-ended, the first is its name */
+    const char        *file;       /* looked for in PATH */
+    const char *const *args;       /* null-ended, the first is its name */
     uint32_t           timeout_ms; /* 0: none */
     size_t             out_bytes_max;
-    int                extra_fd; /* becomes its descriptor 3; -1: none. Stays the caller's */
+    int                extra_fd;                    /* becomes its descriptor 3; -1: none. Stays the caller's */
     void (*on_output)(void *ctx, struct str bytes); /* may be null */
     void (*on_kill)(pid_t pid); /* before it is killed, for what it would leave behind; may be null */
     void (*on_done)(void *ctx, const struct child_result *result); /* once, last, also after child_stop */

@@ -10,10 +10,12 @@
 
 /* Allowed there, so that containers can hold containers; a stranger's needs none of them. */
 static const char *const refused[] = {
-    "add_key",        "clone",          "clone3",     "fsconfig",   "fsmount",      "fsopen",   "fspick",
-    "io_uring_enter", "io_uring_register", "io_uring_setup", "keyctl", "mount", "mount_setattr", "move_mount",
-    "open_tree",      "pivot_root",     "request_key", "setns",     "umount",       "umount2",  "unshare",
-    "userfaultfd",
+    "add_key",           "clone",          "clone3",    "fsconfig",
+    "fsmount",           "fsopen",         "fspick",    "io_uring_enter",
+    "io_uring_register", "io_uring_setup", "keyctl",    "mount",
+    "mount_setattr",     "move_mount",     "open_tree", "pivot_root",
+    "request_key",       "setns",          "umount",    "umount2",
+    "unshare",           "userfaultfd",
 };
 
 void json_release(json_t **value)
@@ -33,8 +35,8 @@ static bool list_has(const json_t *list, const char *word)
 {
     size_t  i;
     json_t *item;
-    json_array_foreach(list, i, item)
-        if (json_is_string(item) && strcmp(json_string_value(item), word) == 0) return true;
+    json_array_foreach(list, i, item) if (json_is_string(item) &&
+                                          strcmp(json_string_value(item), word) == 0) return true;
     return false;
 }
 
@@ -63,8 +65,9 @@ static json_t *rule_copy(const json_t *rule)
     bool        allows = action && strcmp(action, "SCMP_ACT_ALLOW") == 0;
     size_t      i;
     json_t     *name;
-    json_array_foreach(json_object_get(rule, "names"), i, name)
-        if (json_is_string(name) && !(allows && is_refused(json_string_value(name)))) json_array_append(names, name);
+    json_array_foreach(json_object_get(rule, "names"), i,
+                       name) if (json_is_string(name) && !(allows && is_refused(json_string_value(name))))
+        json_array_append(names, name);
     if (!action || !json_array_size(names)) {
         json_decref(names);
         return NULL;
@@ -107,13 +110,14 @@ struct err seccomp_read(json_t **out)
         json_t *copy = rule_applies(rule, arch) ? rule_copy(rule) : NULL;
         if (copy) json_array_append_new(rules, copy);
     }
-    /* Threads and processes, but no namespaces; clone3 hides its flags in memory, so libraries are told to use clone. */
-    json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names", "clone", "action",
-                                           "SCMP_ACT_ALLOW", "args", "index", 0, "value",
-                                           (json_int_t)CLONE_NAMESPACES, "valueTwo", 0, "op", "SCMP_CMP_MASKED_EQ"));
+    /* Threads and processes, but no namespaces. clone3 hides its flags in memory, so libraries are sent to clone. */
+    json_array_append_new(rules,
+                          json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names", "clone", "action",
+                                    "SCMP_ACT_ALLOW", "args", "index", 0, "value", (json_int_t)CLONE_NAMESPACES,
+                                    "valueTwo", 0, "op", "SCMP_CMP_MASKED_EQ"));
     json_array_append_new(rules, json_pack("{s:[s], s:s, s:i}", "names", "clone3", "action", "SCMP_ACT_ERRNO",
                                            "errnoRet", ERRNO_ENOSYS));
-    *out = json_pack("{s:s, s:i, s:o, s:o}", "defaultAction", action, "defaultErrnoRet", ERRNO_ENOSYS, "architectures",
-                     architectures(list, arch), "syscalls", rules);
+    *out = json_pack("{s:s, s:i, s:o, s:o}", "defaultAction", action, "defaultErrnoRet", ERRNO_ENOSYS,
+                     "architectures", architectures(list, arch), "syscalls", rules);
     return *out ? OK : ERR(CORRUPT, "the seccomp list of containers-common can't be used");
 }

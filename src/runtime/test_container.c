@@ -46,7 +46,7 @@ static void wait_log(struct rig *rig, struct node_id node, const char *part)
     }
 }
 
-/* ---- how it ends --------------------------------------------------------------------------------------------- */
+/* ---- how it ends ----------------------------------------------------------------------------- */
 
 static void its_code_and_its_last_words_are_kept(void **state)
 {
@@ -54,7 +54,8 @@ static void its_code_and_its_last_words_are_kept(void **state)
     struct node_id node = rig_node(rig);
     struct rig_run run;
     char           log[CONTAINER_LOG_END_BYTES];
-    rig_run_script(rig, node, "echo to be; printf '\\033[1mor\\033[22m \\377 n\\303\\266t\\n' >&2; exit 3", &run, log);
+    rig_run_script(rig, node, "echo to be; printf '\\033[1mor\\033[22m \\377 n\\303\\266t\\n' >&2; exit 3",
+                   &run, log);
     assert_true(run.started && run.end.known && run.end.started);
     assert_int_equal(run.end.code, 3);
     assert_int_equal(run.end.signal, 0);
@@ -123,11 +124,14 @@ static void a_stop_before_the_start_is_over_holds(void **state)
 
 static void its_log_keeps_within_its_room_and_keeps_the_end(void **state)
 {
-    struct rig    *rig  = *state;
-    struct node_id node = rig_node(rig);
-    struct rig_run run;
-    char           log[CONTAINER_LOG_END_BYTES], path[RUNTIME_PATH_TEXT];
-    uint64_t       start = sys_boot_now_ms();
+    struct rig                *rig  = *state;
+    struct node_id             node = rig_node(rig);
+    struct rig_run             run;
+    char                       log[CONTAINER_LOG_END_BYTES], path[RUNTIME_PATH_TEXT];
+    uint64_t                   start = sys_boot_now_ms();
+    struct container_log_place place = { 0 };
+    static char                chunk[65536];
+    size_t                     along = 0, got;
     rig_run_script(rig, node, "yes 'all work and no play' | head -c 5500000; echo the end", &run, log);
     assert_true(str_ends(str_from(log), STR("the end\n")));
     assert_true(strlen(log) > 1900);
@@ -146,10 +150,36 @@ static void its_log_keeps_within_its_room_and_keeps_the_end(void **state)
         bytes += (uint64_t)st.st_size;
     }
     assert_true(bytes <= CONTAINER_LOG_BYTES && bytes > 1000000);
+    while ((got = container_log_read(rig->r, node, &place, chunk, sizeof chunk)) > 0) along += got;
+    assert_int_equal(along, bytes); /* both files, each once */
     rig_clean(rig, node);
 }
 
-/* ---- when others die ------------------------------------------------------------------------------------------- */
+static void its_log_is_read_along(void **state)
+{
+    struct rig                *rig  = *state;
+    struct node_id             node = rig_node(rig);
+    struct rig_run             run;
+    struct container_log_place place = { 0 };
+    const char                *args[3];
+    static char                all[1 << 16];
+    size_t                     len = 0, got;
+    struct container_spec s = rig_spec(rig, node, "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done", args);
+    rig_start(rig, &s, &run);
+    unsigned times = 0;
+    while (!run.ended) {
+        rig_turn(rig);
+        got = container_log_read(rig->r, node, &place, all + len, 7); /* smaller than a line */
+        times += got > 0;
+        len += got;
+    }
+    while ((got = container_log_read(rig->r, node, &place, all + len, sizeof all - len)) > 0) len += got;
+    assert_true(times > 2);
+    assert_string_equal(all, "line 1\nline 2\nline 3\nline 4\nline 5\n");
+    rig_clean(rig, node);
+}
+
+/* ---- when others die ------------------------------------------------------------------------- */
 
 static void start_one_and_die(const char *dir)
 {
@@ -260,7 +290,7 @@ static void if_its_keeper_is_killed_the_container_ends(void **state)
     rig_clean(rig, node);
 }
 
-/* ---- programs inside --------------------------------------------------------------------------------------------- */
+/* ---- programs inside ------------------------------------------------------------------------- */
 
 struct inside {
     char                   lines[8192];
@@ -294,10 +324,10 @@ static void on_inside_done(void *ctx, struct err e, int code, struct str said)
 
 static void exec_script(struct rig_run *run, const char *script, uint32_t timeout_ms, struct inside *in)
 {
-    static const struct container_exec_calls calls = { on_line, on_inside_done };
-    static const char *const                 env[] = { "SHAPE=round" };
+    static const struct container_exec_calls calls  = { on_line, on_inside_done };
+    static const char *const                 env[]  = { "SHAPE=round" };
     const char *const                        args[] = { "/bin/sh", "-c", script };
-    *in = (struct inside){ .stop_at_line = in->stop_at_line };
+    *in                                             = (struct inside){ .stop_at_line = in->stop_at_line };
     assert_ok(container_exec(run->c, args, countof(args), env, countof(env), timeout_ms, &calls, in, &in->x));
 }
 
@@ -308,7 +338,9 @@ static void programs_inside_tell_line_by_line(void **state)
     struct rig_run run;
     struct inside  in = { 0 }, slow = { 0 };
     start_script(rig, node, "sleep 1000", &run);
-    exec_script(&run, "echo one; sleep 0.2; printf 'two\\r\\nthree'; echo $COLOUR $SHAPE $(id -u) >&2; pwd >&2; exit 9", 0, &in);
+    exec_script(
+        &run, "echo one; sleep 0.2; printf 'two\\r\\nthree'; echo $COLOUR $SHAPE $(id -u) >&2; pwd >&2; exit 9",
+        0, &in);
     exec_script(&run, "while :; do echo tick; sleep 0.05; done", 0, &slow);
     rig_until(rig, &in.done);
     assert_ok(in.e);
@@ -348,10 +380,10 @@ static void a_program_inside_is_ended_whole(void **state)
     assert_int_equal(find_process("4321.7"), 0);
     assert_false(in.done); /* stopped: no more calls */
 
-    in.stop_at_line           = false;
-    const char *const args[]  = { "/usr/bin/no-such-program" };
-    static const struct container_exec_calls calls = { on_line, on_inside_done };
-    in                        = (struct inside){ 0 };
+    in.stop_at_line                                 = false;
+    const char *const                        args[] = { "/usr/bin/no-such-program" };
+    static const struct container_exec_calls calls  = { on_line, on_inside_done };
+    in                                              = (struct inside){ 0 };
     assert_ok(container_exec(run.c, args, 1, NULL, 0, 0, &calls, &in, &in.x));
     rig_until(rig, &in.done);
     assert_int_not_equal(in.code, 0);
@@ -359,22 +391,29 @@ static void a_program_inside_is_ended_whole(void **state)
     rig_clean(rig, node);
 }
 
-/* ---- nothing is left ---------------------------------------------------------------------------------------------- */
+/* ---- nothing is left ------------------------------------------------------------------------- */
 
 /* What of ours the system holds: mounts, cgroups and processes, as lines that must be the same before and after. */
 static void survey(const struct rig *rig, char out[65536])
 {
     char command[2048];
-    snprintf(command, sizeof command,
-             "grep -c . /proc/self/mounts; find /sys/fs/cgroup -path '*" RIG_CGROUP "/*' | sort;"
-             " ls -A '%s/nodes' '%s/oci'; for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null |"
-             " grep -E 'ionet-keeper|runc (init|run|exec)|sleep 77[0-9]' ; done; lsns -t net -n 2>/dev/null | wc -l",
-             rig->run_dir, rig->run_dir);
+    snprintf(
+        command, sizeof command,
+        "grep '%s/' /proc/self/mounts; find /sys/fs/cgroup -path '*/%s/*' | sort; ls -A '%s/nodes' '%s/oci';"
+        " for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline | grep -E '%s/|sleep 77[0-9]' ; done 2>/dev/null",
+        rig->dir, rig->cgroup, rig->run_dir, rig->run_dir, rig->run_dir);
     FILE *f = popen(command, "re");
     assert_non_null(f);
     size_t len = fread(out, 1, 65535, f);
     out[len]   = 0;
     pclose(f);
+}
+
+static bool namespace_lives(ino_t number)
+{
+    char command[128];
+    snprintf(command, sizeof command, "lsns -n -o NS | grep -q %llu", (unsigned long long)number);
+    return system(command) == 0;
 }
 
 static void a_clean_leaves_nothing_in_whatever_state(void **state)
@@ -383,12 +422,12 @@ static void a_clean_leaves_nothing_in_whatever_state(void **state)
     static char before[65536], after[65536];
     survey(rig, before);
 
-    struct node_id        only_space = rig_node(rig), running = rig_node(rig), starting = rig_node(rig),
-                          ended = rig_node(rig), dead = rig_node(rig);
-    struct rig_run        run, run_starting, run_ended, run_dead;
-    struct inside         in = { 0 };
-    const char           *args[3];
-    char                  log[CONTAINER_LOG_END_BYTES], name[ID_TEXT + 1];
+    struct node_id only_space = rig_node(rig), running = rig_node(rig), starting = rig_node(rig),
+                   ended = rig_node(rig), dead = rig_node(rig);
+    struct rig_run run, run_starting, run_ended, run_dead;
+    struct inside  in = { 0 };
+    const char    *args[3];
+    char           log[CONTAINER_LOG_END_BYTES], name[ID_TEXT + 1];
     start_script(rig, running, "for i in 1 2 3 4 5; do (trap '' TERM; sleep 771) & done; sleep 772", &run);
     exec_script(&run, "sleep 773", 0, &in);
     rig_run_script(rig, ended, "exit 1", &run_ended, log);
@@ -399,9 +438,17 @@ static void a_clean_leaves_nothing_in_whatever_state(void **state)
     struct container_spec s = rig_spec(rig, starting, "sleep 775", args);
     rig_start(rig, &s, &run_starting);
 
-    struct node_id    all[] = { only_space, running, starting, ended, dead };
+    struct node_id    all[]                 = { only_space, running, starting, ended, dead };
     struct rig_answer cleaned[countof(all)] = { 0 };
-    for (size_t i = 0; i < countof(all); i++) assert_ok(container_clean(rig->r, all[i], rig_on_err, &cleaned[i]));
+    struct stat       spaces[countof(all)];
+    for (size_t i = 0; i < countof(all); i++) {
+        char path[RUNTIME_PATH_TEXT];
+        netns_path(rig->r, all[i], path);
+        assert_int_equal(stat(path, &spaces[i]), 0);
+    }
+    assert_true(namespace_lives(spaces[1].st_ino)); /* only those in use are seen; of the others, the mounts */
+    for (size_t i = 0; i < countof(all); i++)
+        assert_ok(container_clean(rig->r, all[i], rig_on_err, &cleaned[i]));
     assert_int_equal(container_clean(rig->r, running, rig_on_err, &cleaned[1]).code, ERR_CONFLICT);
     for (size_t i = 0; i < countof(all); i++) {
         rig_until(rig, &cleaned[i].done);
@@ -409,6 +456,7 @@ static void a_clean_leaves_nothing_in_whatever_state(void **state)
     }
     survey(rig, after);
     assert_string_equal(before, after);
+    for (size_t i = 0; i < countof(all); i++) assert_false(namespace_lives(spaces[i].st_ino));
     assert_false(run.ended || run_starting.started || run_starting.ended || in.done);
     rig_clean(rig, running); /* again is well */
 }
@@ -436,7 +484,7 @@ static void as_many_nodes_as_may_be_and_no_more(void **state)
     rig_clean(rig, rig_node(rig)); /* there is a place again */
 }
 
-/* ---- into its namespace --------------------------------------------------------------------------------------------- */
+/* ---- into its namespace ---------------------------------------------------------------------- */
 
 static void on_dialed(void *ctx, struct err e, int fd)
 {
@@ -458,9 +506,11 @@ static void what_listens_inside_is_reached_by_dialing(void **state)
     struct rig_run    run;
     struct rig_answer a;
     char              text[64] = "";
-    start_script(rig, node,
-                 "exec python3 -u -c 'import socket; s=socket.create_server((\"127.0.0.1\",8265)); print(\"listens\");"
-                 " c=s.accept()[0]; c.sendall(b\"hello \"+c.recv(100))'", &run);
+    start_script(
+        rig, node,
+        "exec python3 -u -c 'import socket; s=socket.create_server((\"127.0.0.1\",8265)); print(\"listens\");"
+        " c=s.accept()[0]; c.sendall(b\"hello \"+c.recv(100))'",
+        &run);
     wait_log(rig, node, "listens");
     dial(rig, node, "127.0.0.1", 8265, &a);
     assert_ok(a.e);
@@ -523,6 +573,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_program_that_listens_to_term_ends_by_itself),
         cmocka_unit_test(a_program_that_does_not_is_killed_after_its_grace),
         cmocka_unit_test(a_stop_before_the_start_is_over_holds),
+        cmocka_unit_test(its_log_is_read_along),
         cmocka_unit_test(its_log_keeps_within_its_room_and_keeps_the_end),
         cmocka_unit_test(a_container_outlives_the_worker_and_is_adopted),
         cmocka_unit_test(an_end_that_nobody_watched_is_known),

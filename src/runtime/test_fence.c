@@ -67,8 +67,10 @@ static void two_containers_share_no_user(void **state)
 static void it_sees_no_interface_but_lo(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "grep -c : /proc/net/dev; grep lo: /proc/net/dev; cat /proc/net/route | wc -l;"
-                " cat /proc/sys/net/ipv4/tcp_retries2", log);
+    ask(*state,
+        "grep -c : /proc/net/dev; grep lo: /proc/net/dev; cat /proc/net/route | wc -l;"
+        " cat /proc/sys/net/ipv4/tcp_retries2",
+        log);
     assert_has(log, "1\n");
     assert_has(log, "lo:");
     assert_true(str_ends(str_from(log), STR("1\n6\n"))); /* a route table of only its heading; the setting */
@@ -77,7 +79,9 @@ static void it_sees_no_interface_but_lo(void **state)
 static void it_sees_no_file_and_no_process_of_this_machine(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "echo $(ls /); echo $(ls /etc); ls /root /home /var 2>&1; echo pids $(ls /proc | grep -c '^[0-9]')", log);
+    ask(*state,
+        "echo $(ls /); echo $(ls /etc); ls /root /home /var 2>&1; echo pids $(ls /proc | grep -c '^[0-9]')",
+        log);
     assert_has(log, "bin dev etc home lib lib64 proc sys tmp usr\n");
     assert_has(log, "hosts nsswitch.conf resolv.conf\n");
     assert_has(log, "/root': No such file");
@@ -90,8 +94,10 @@ static void it_sees_no_file_and_no_process_of_this_machine(void **state)
 static void its_root_is_read_only(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "touch /x 2>&1; touch /usr/x 2>&1; touch /etc/hosts 2>&1; mkdir /dev/x 2>&1;"
-                " touch /sys/fs/cgroup/memory/x 2>&1; true", log);
+    ask(*state,
+        "touch /x 2>&1; touch /usr/x 2>&1; touch /etc/hosts 2>&1; mkdir /dev/x 2>&1;"
+        " touch /sys/fs/cgroup/memory/x 2>&1; true",
+        log);
     assert_has(log, "'/x': Read-only file system");
     assert_has(log, "'/usr/x': Read-only file system");
     assert_has(log, "'/etc/hosts': ");
@@ -102,10 +108,12 @@ static void its_root_is_read_only(void **state)
 static void its_own_folders_are_as_asked_for(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "pwd; echo ok > mine && cat mine; stat -c '%a %u' . /tmp;"
-                " printf '#!/bin/sh\\necho ran\\n' | tee x > /tmp/x; chmod +x x /tmp/x; ./x; /tmp/x 2>&1;"
-                " head -c 2M /dev/zero > /tmp/big 2>/dev/null; echo $? $(stat -c %s /tmp/big);"
-                " hostname; echo $COLOUR; cat /etc/hosts", log);
+    ask(*state,
+        "pwd; echo ok > mine && cat mine; stat -c '%a %u' . /tmp;"
+        " printf '#!/bin/sh\\necho ran\\n' | tee x > /tmp/x; chmod +x x /tmp/x; ./x; /tmp/x 2>&1;"
+        " head -c 2M /dev/zero > /tmp/big 2>/dev/null; echo $? $(stat -c %s /tmp/big);"
+        " hostname; echo $COLOUR; cat /etc/hosts",
+        log);
     assert_has(log, "/home/user\nok\n700 1000\n1777 0\nran\n");
     assert_has(log, "/tmp/x: Permission denied"); /* no exec there */
     assert_has(log, "\n1 10");                    /* its size held: 1 MiB less a page or two */
@@ -115,11 +123,13 @@ static void its_own_folders_are_as_asked_for(void **state)
 static void it_makes_no_namespace_and_no_mount(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "unshare -U true 2>&1; unshare -n true 2>&1; mount -t tmpfs x /tmp 2>&1; /usr/sbin/chroot / true 2>&1;"
-                " nsenter -t 1 -m true 2>&1; python3 -c 'import ctypes,os; l=ctypes.CDLL(None,use_errno=True);"
-                "print(\"clone\", l.syscall(56, 0x10000000|17, 0, 0, 0, 0));"
-                "print(\"clone3\", l.syscall(435, 0, 0), ctypes.get_errno());"
-                "print(\"keyctl\", l.syscall(250, 0, 0), \"uring\", l.syscall(425, 1, 0))'", log);
+    ask(*state,
+        "unshare -U true 2>&1; unshare -n true 2>&1; mount -t tmpfs x /tmp 2>&1; /usr/sbin/chroot / true 2>&1;"
+        " nsenter -t 1 -m true 2>&1; python3 -c 'import ctypes,os; l=ctypes.CDLL(None,use_errno=True);"
+        "print(\"clone\", l.syscall(56, 0x10000000|17, 0, 0, 0, 0));"
+        "print(\"clone3\", l.syscall(435, 0, 0), ctypes.get_errno());"
+        "print(\"keyctl\", l.syscall(250, 0, 0), \"uring\", l.syscall(425, 1, 0))'",
+        log);
     assert_has(log, "unshare: unshare failed");
     assert_has(log, "chroot: cannot change root");
     assert_has(log, "clone -1");
@@ -130,7 +140,10 @@ static void it_makes_no_namespace_and_no_mount(void **state)
 static void it_sees_its_own_limits(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
-    ask(*state, "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; ulimit -n; ulimit -c", log);
+    ask(*state,
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; ulimit -n; "
+        "ulimit -c",
+        log);
     assert_has(log, "67108864\n");
     assert_has(log, "1024\n0\n");
 }
@@ -199,27 +212,47 @@ static void a_mount_can_not_leave_the_root(void **state)
 {
     struct rig    *rig  = *state;
     struct node_id node = rig_node(rig);
-    const char    *args[3], *const bad[] = { "/tmp/../etc", "/proc/x", "/sys", "/dev/x", "relative", "/a/..", "/" };
+    const char *args[3], *const bad[] = {
+        "/tmp/../etc", "/proc/x", "/sys", "/dev/x", "relative", "/a/..", "/"
+    };
     struct rig_run run;
     for (size_t i = 0; i < countof(bad); i++) {
-        const struct container_mount m = { .kind = CONTAINER_TMPFS, .target = bad[i], .bytes = 4096, .mode = 0755 };
-        struct container_spec        s = rig_spec(rig, node, "true", args);
-        s.mounts                       = &m;
-        s.mounts_count                 = 1;
+        const struct container_mount m = {
+            .kind = CONTAINER_TMPFS, .target = bad[i], .bytes = 4096, .mode = 0755
+        };
+        struct container_spec s = rig_spec(rig, node, "true", args);
+        s.mounts                = &m;
+        s.mounts_count          = 1;
         assert_int_equal(container_start(rig->r, &s, &rig_calls, &run, &run.c).code, ERR_INVALID);
     }
     char link[400];
     snprintf(link, sizeof link, "%s/out", rig->root);
     assert_int_equal(symlink("../../../../..", link), 0);
-    const struct container_mount m = { .kind = CONTAINER_TMPFS, .target = "/out/made-here", .bytes = 4096, .mode = 0755 };
-    struct container_spec        s = rig_spec(rig, node, "true", args);
-    s.mounts                       = &m;
-    s.mounts_count                 = 1;
+    const struct container_mount m = {
+        .kind = CONTAINER_TMPFS, .target = "/out/made-here", .bytes = 4096, .mode = 0755
+    };
+    struct container_spec s = rig_spec(rig, node, "true", args);
+    s.mounts                = &m;
+    s.mounts_count          = 1;
     rig_start(rig, &s, &run); /* the link leads to the root itself */
     rig_until(rig, &run.ended);
     snprintf(link, sizeof link, "%s/made-here", rig->root);
     assert_int_equal(access(link, F_OK), 0);
     assert_int_not_equal(access("/made-here", F_OK), 0);
+    rig_clean(rig, node);
+}
+
+static void a_gpu_that_is_not_there_is_not_given(void **state)
+{
+    struct rig           *rig  = *state;
+    struct node_id        node = rig_node(rig);
+    struct rig_run        run;
+    const char           *args[3];
+    const uint32_t        far = 15;
+    struct container_spec s   = rig_spec(rig, node, "true", args);
+    s.gpus                    = &far;
+    s.gpus_count              = 1;
+    assert_int_equal(container_start(rig->r, &s, &rig_calls, &run, &run.c).code, ERR_MISSING);
     rig_clean(rig, node);
 }
 
@@ -240,6 +273,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_takes_too_much_memory_is_killed),
         cmocka_unit_test(memory_in_its_own_folders_counts),
         cmocka_unit_test(a_mount_can_not_leave_the_root),
+        cmocka_unit_test(a_gpu_that_is_not_there_is_not_given),
     };
     return cmocka_run_group_tests(tests, open_rig, close_rig);
 }

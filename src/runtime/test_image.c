@@ -45,7 +45,9 @@ static uint16_t free_port(void)
 
 static bool answers(uint16_t port)
 {
-    struct sockaddr_in a  = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+    struct sockaddr_in a  = { .sin_family      = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port        = htons(port) };
     scoped_fd int      fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 }
@@ -56,8 +58,10 @@ static void start_registry(struct shop *s)
     char config[800], path[400];
     snprintf(path, sizeof path, "%s/registry.yml", s->dir);
     snprintf(config, sizeof config,
-             "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: {rootdirectory: %s/registry}}\n"
-             "http: {addr: '127.0.0.1:%u'}\n", s->dir, s->port);
+             "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\nstorage: {filesystem: "
+             "{rootdirectory: %s/registry}}\n"
+             "http: {addr: '127.0.0.1:%u'}\n",
+             s->dir, s->port);
     assert_ok(sys_write_file(path, str_from(config), 0600));
     s->registry = fork();
     if (s->registry == 0) {
@@ -75,7 +79,8 @@ static void push(struct shop *s, const char *tag, char out[ASSIGN_IMAGE_TEXT])
     char   path[400], digest[128];
     size_t len;
     snprintf(path, sizeof path, "%s/digest", s->dir);
-    shell("skopeo copy -q --insecure-policy --dest-tls-verify=false --digestfile %s oci:%s/layout:%s docker://127.0.0.1:%u/%s",
+    shell("skopeo copy -q --insecure-policy --dest-tls-verify=false --digestfile %s oci:%s/layout:%s "
+          "docker://127.0.0.1:%u/%s",
           path, s->dir, tag, s->port, tag);
     assert_ok(sys_read_file(path, digest, sizeof digest - 1, &len));
     digest[len]    = 0;
@@ -90,10 +95,12 @@ static void make_images(struct shop *s)
           "umoci unpack --image %s/layout:small %s/b >/dev/null && cd %s/b/rootfs && mkdir -p home opt etc && "
           "ln -s usr/bin bin && ln -s usr/lib lib && ln -s usr/lib64 lib64 && echo hello > opt/said && "
           "touch -d @%d opt/said && echo secret > etc/shadow && chmod 600 etc/shadow && "
-          "umoci repack --image %s/layout:small %s/b", d, d, d, d, d, MTIME, d, d);
+          "umoci repack --image %s/layout:small %s/b",
+          d, d, d, d, d, MTIME, d, d);
     for (int i = 0; i < 3; i++)
-        shell("head -c 6M /dev/urandom > %s/noise && umoci insert --image %s/layout:%s --tag big %s/noise /noise%d", d, d,
-              i ? "big" : "small", d, i);
+        shell("head -c 6M /dev/urandom > %s/noise && umoci insert --image %s/layout:%s --tag big %s/noise "
+              "/noise%d",
+              d, d, i ? "big" : "small", d, i);
     push(s, "small", s->small);
     push(s, "big", s->big);
 }
@@ -177,7 +184,7 @@ static void collect_all_but(struct shop *s, const char *keep, unsigned left)
     }
 }
 
-/* ---- the tests -------------------------------------------------------------------------------------------------- */
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 static void an_image_is_fetched_whole_and_runs(void **state)
 {
@@ -198,8 +205,9 @@ static void an_image_is_fetched_whole_and_runs(void **state)
     struct node_id        node = rig_node(&s->rig);
     struct rig_run        run;
     const char           *args[3];
-    struct container_spec spec = rig_spec(&s->rig, node, "cat /opt/said /etc/shadow; cd /home/user && pwd", args);
-    spec.root                  = root;
+    struct container_spec spec =
+        rig_spec(&s->rig, node, "cat /opt/said /etc/shadow; cd /home/user && pwd", args);
+    spec.root = root;
     rig_start(&s->rig, &spec, &run);
     rig_until(&s->rig, &run.ended);
     container_log_end(s->rig.r, node, log);
@@ -263,13 +271,16 @@ static void a_layer_that_is_not_what_its_digest_says_is_refused(void **state)
     struct shop *s = *state;
     struct fetch f;
     shell("cd %s/registry/docker/registry/v2/blobs/sha256 && mkdir %s/kept && "
-          "for b in $(find . -name data -size +1M | sort | head -1); do cp $b %s/kept/data && echo $b > %s/kept/name && "
-          "dd if=/dev/urandom of=$b bs=4096 seek=20 count=1 conv=notrunc status=none; done", s->dir, s->dir, s->dir, s->dir);
+          "for b in $(find . -name data -size +1M | sort | head -1); do cp $b %s/kept/data && echo $b > "
+          "%s/kept/name && "
+          "dd if=/dev/urandom of=$b bs=4096 seek=20 count=1 conv=notrunc status=none; done",
+          s->dir, s->dir, s->dir, s->dir);
     fetch(s, s->big, &f);
     if (f.e.code != ERR_CORRUPT) fail_msg("%s: %s: %s", err_name(f.e.code), f.e.why, f.detail);
     struct wanted_image list[4];
     assert_int_equal(image_list(s->rig.r, list, countof(list)), 1);
-    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && cp %s/kept/data $(cat %s/kept/name)", s->dir, s->dir, s->dir);
+    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && cp %s/kept/data $(cat %s/kept/name)", s->dir,
+          s->dir, s->dir);
 }
 
 static void a_fetch_that_was_cut_short_is_gone_on_with(void **state)
@@ -277,13 +288,16 @@ static void a_fetch_that_was_cut_short_is_gone_on_with(void **state)
     struct shop *s = *state;
     struct fetch f = { 0 };
     collect_all_but(s, s->small, 1);
-    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && b=$(find . -name data -size +1M | sort | tail -1) && "
-          "mv $b %s/away && echo $b > %s/away.name", s->dir, s->dir, s->dir);
+    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && b=$(find . -name data -size +1M | sort | tail -1) "
+          "&& "
+          "mv $b %s/away && echo $b > %s/away.name",
+          s->dir, s->dir, s->dir);
     fetch(s, s->big, &f); /* two layers of three are there */
     assert_int_not_equal(f.e.code, ERR_NONE);
     char     part[RUNTIME_PATH_TEXT];
     unsigned blobs = 0;
-    snprintf(part, sizeof part, "%s/images/%s.part/layout/blobs/sha256", s->rig.state_dir, strchr(s->big, '@') + 8);
+    snprintf(part, sizeof part, "%s/images/%s.part/layout/blobs/sha256", s->rig.state_dir,
+             strchr(s->big, '@') + 8);
     char command[700], text[32] = "";
     snprintf(command, sizeof command, "find %s -size +1M | wc -l", part);
     FILE *p = popen(command, "re");
@@ -293,13 +307,16 @@ static void a_fetch_that_was_cut_short_is_gone_on_with(void **state)
     assert_in_range(blobs, 1, 2);
 
     /* What is there is taken from there: the registry has lost it in the meantime. */
-    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && mv %s/away $(cat %s/away.name) && for b in $(ls %s); do "
-          "[ $(stat -c %%s %s/$b) -gt 1000000 ] && mkdir -p %s/lost && mv $(echo $b | cut -c1-2)/$b/data %s/lost/$b; done; true",
+    shell("cd %s/registry/docker/registry/v2/blobs/sha256 && mv %s/away $(cat %s/away.name) && for b in $(ls "
+          "%s); do "
+          "[ $(stat -c %%s %s/$b) -gt 1000000 ] && mkdir -p %s/lost && mv $(echo $b | cut -c1-2)/$b/data "
+          "%s/lost/$b; done; true",
           s->dir, s->dir, s->dir, part, part, s->dir, s->dir);
     fetch(s, s->big, &f);
     if (f.e.code) fail_msg("%s: %s", f.e.why, f.detail);
     shell("cd %s/registry/docker/registry/v2/blobs/sha256 && for b in $(ls %s/lost); do "
-          "mv %s/lost/$b $(echo $b | cut -c1-2)/$b/data; done", s->dir, s->dir, s->dir);
+          "mv %s/lost/$b $(echo $b | cut -c1-2)/$b/data; done",
+          s->dir, s->dir, s->dir);
     assert_int_equal(count_files(s), 2);
 }
 
@@ -308,8 +325,11 @@ static void what_is_too_large_is_not_fetched(void **state)
     struct shop *s = *state;
     struct fetch f;
     rig_close_runtime(&s->rig);
-    const struct runtime_options o = { .state_dir = s->rig.state_dir, .run_dir = s->rig.run_dir, .cgroup = RIG_CGROUP,
-                                       .plain_registries = true, .image_bytes_max = 8u << 20 };
+    const struct runtime_options o = { .state_dir        = s->rig.state_dir,
+                                       .run_dir          = s->rig.run_dir,
+                                       .cgroup           = s->rig.cgroup,
+                                       .plain_registries = true,
+                                       .image_bytes_max  = 8u << 20 };
     assert_ok(net_open(&s->rig.net));
     assert_ok(runtime_open(s->rig.net, &o, &s->rig.r));
     collect_all_but(s, s->small, 1);

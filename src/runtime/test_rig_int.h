@@ -8,6 +8,7 @@
 #include "netns.h"
 #include "sys/sys.h"
 
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,7 +20,6 @@
 #include <cmocka.h>
 #include <uv.h>
 
-#define RIG_CGROUP "ionet-test"
 #define RIG_MS_MAX 60000
 
 struct rig {
@@ -27,20 +27,24 @@ struct rig {
     char            run_dir[300];
     char            state_dir[300];
     char            root[300];
+    char            cgroup[64];
     struct net     *net;
     struct runtime *r;
 };
 
-#define assert_ok(expression)                                                                              \
-    do {                                                                                                   \
-        struct err rig_err_ = (expression);                                                                \
-        if (rig_err_.code) fail_msg("%s: %s", err_name(rig_err_.code), rig_err_.why);                      \
+#define assert_ok(expression)                                                         \
+    do {                                                                              \
+        struct err rig_err_ = (expression);                                           \
+        if (rig_err_.code) fail_msg("%s: %s", err_name(rig_err_.code), rig_err_.why); \
     } while (0)
 
 static inline void rig_open_runtime(struct rig *rig)
 {
-    const struct runtime_options o = { .state_dir = rig->state_dir, .run_dir = rig->run_dir, .cgroup = RIG_CGROUP,
-                                       .oci = getenv("IONET_TEST_OCI"), .plain_registries = true };
+    const struct runtime_options o = { .state_dir        = rig->state_dir,
+                                       .run_dir          = rig->run_dir,
+                                       .cgroup           = rig->cgroup,
+                                       .oci              = getenv("IONET_TEST_OCI"),
+                                       .plain_registries = true };
     assert_ok(net_open(&rig->net));
     assert_ok(runtime_open(rig->net, &o, &rig->r));
 }
@@ -51,6 +55,8 @@ static inline void rig_name(struct rig *rig, const char *dir)
     snprintf(rig->run_dir, sizeof rig->run_dir, "%s/run", dir);
     snprintf(rig->state_dir, sizeof rig->state_dir, "%s/state", dir);
     snprintf(rig->root, sizeof rig->root, "%s/root", dir);
+    snprintf(rig->cgroup, sizeof rig->cgroup, "ionet-test-%s", dir + strlen(dir) - 6);
+    for (char *c = rig->cgroup; *c; c++) *c = (char)tolower(*c);
 }
 
 static inline void rig_open(struct rig *rig)
@@ -170,22 +176,41 @@ static const struct container_calls rig_calls = { rig_on_started, rig_on_ended }
 static const struct container_mount rig_mounts[] = {
     { .kind = CONTAINER_BIND, .target = "/usr", .source = "/usr" },
     { .kind = CONTAINER_TMPFS, .target = "/tmp", .bytes = 1 << 20, .mode = 01777 },
-    { .kind = CONTAINER_TMPFS, .target = "/home/user", .bytes = 1 << 20, .mode = 0700, .exec = true, .owned = true },
+    { .kind   = CONTAINER_TMPFS,
+      .target = "/home/user",
+      .bytes  = 1 << 20,
+      .mode   = 0700,
+      .exec   = true,
+      .owned  = true },
 };
 
 static const char *const rig_env[] = { "PATH=/usr/bin:/bin", "COLOUR=blue" };
 
 /* A shell script in a container of the host's /usr. `args` has room for three. */
-static inline struct container_spec rig_spec(struct rig *rig, struct node_id node, const char *script, const char **args)
+static inline struct container_spec rig_spec(struct rig *rig, struct node_id node, const char *script,
+                                             const char **args)
 {
     args[0] = "/bin/sh";
     args[1] = "-c";
     args[2] = script;
     return (struct container_spec){
-        .node = node, .incarnation = 7, .root = rig->root, .hostname = "node-7", .hosts = "10.99.0.2 other\n",
-        .args = args, .args_count = 3, .env = rig_env, .env_count = countof(rig_env), .cwd = "/home/user", .uid = 1000,
-        .mounts = rig_mounts, .mounts_count = countof(rig_mounts), .memory_bytes = 64u << 20, .cpus_milli = 1000,
-        .processes_max = 64, .files_max = 1024,
+        .node          = node,
+        .incarnation   = 7,
+        .root          = rig->root,
+        .hostname      = "node-7",
+        .hosts         = "10.99.0.2 other\n",
+        .args          = args,
+        .args_count    = 3,
+        .env           = rig_env,
+        .env_count     = countof(rig_env),
+        .cwd           = "/home/user",
+        .uid           = 1000,
+        .mounts        = rig_mounts,
+        .mounts_count  = countof(rig_mounts),
+        .memory_bytes  = 64u << 20,
+        .cpus_milli    = 1000,
+        .processes_max = 64,
+        .files_max     = 1024,
     };
 }
 
@@ -206,13 +231,13 @@ static inline void rig_run_script(struct rig *rig, struct node_id node, const ch
     container_log_end(rig->r, node, log);
 }
 
-#define assert_has(text, part)                                                                             \
-    do {                                                                                                   \
-        if (!strstr(text, part)) fail_msg("no \"%s\" in:\n%s", part, text);                                \
+#define assert_has(text, part)                                              \
+    do {                                                                    \
+        if (!strstr(text, part)) fail_msg("no \"%s\" in:\n%s", part, text); \
     } while (0)
-#define assert_lacks(text, part)                                                                           \
-    do {                                                                                                   \
-        if (strstr(text, part)) fail_msg("\"%s\" in:\n%s", part, text);                                    \
+#define assert_lacks(text, part)                                        \
+    do {                                                                \
+        if (strstr(text, part)) fail_msg("\"%s\" in:\n%s", part, text); \
     } while (0)
 
 #endif
