@@ -46,9 +46,9 @@ struct assignment {
     struct cluster_id cluster;
     uint64_t          incarnation; /* of the node: a greater one is a new start */
     enum node_role    role;
-    uint32_t          index;  /* of its mesh address: 10.99.0.0 + index */
+    uint32_t          index; /* of its mesh address: 10.99.0.0 + index */
     uint32_t          head_index;
-    uint32_t          nodes; /* how many the cluster has */
+    uint32_t          nodes;   /* how many the cluster has */
     bool              witness; /* runs the recipe's witness */
     char              recipe[RECIPE_NAME_TEXT];
     uint8_t           recipe_hash[RECIPE_HASH_BYTES]; /* fetched at GET /v1/recipes/HEX, held by hash */
@@ -62,8 +62,8 @@ struct assignment {
     uint32_t          meets_count;
     char              tunnel[MESH_ENDPOINT_TEXT]; /* the gateway's HTTPS "host:port" */
     char              ticket[ASSIGN_TICKET_TEXT]; /* for its tunnels */
-    struct span       paid;     /* remaining; the node ends by itself after that */
-    uint8_t           signature[64]; /* of the network: assignment_signed_text */
+    struct span       paid;                       /* remaining; the node ends by itself after that */
+    uint8_t           signature[64];              /* of the network: assignment_signed_text */
 };
 extern const struct record_type assignment_type;
 
@@ -95,8 +95,8 @@ struct observed_node {
     char            inside[MESH_ENDPOINT_TEXT];
     char            why[ASSIGN_WHY_TEXT];
     char            log_end[ASSIGN_LOG_TEXT]; /* with PHASE_ENDED */
-    uint32_t        cpu_milli;    /* used lately, by its cgroup */
-    uint64_t        memory_bytes; /* used now */
+    uint32_t        cpu_milli;                /* used lately, by its cgroup */
+    uint64_t        memory_bytes;             /* used now */
 };
 extern const struct record_type observed_node_type;
 
@@ -130,7 +130,7 @@ struct observed {
     uint32_t             images_count;
     bool                 has_specs;
     struct device_specs  specs[1];
-    uint32_t             specs_count; /* 0 or 1 */
+    uint32_t             specs_count;              /* 0 or 1 */
     char                 trouble[ASSIGN_WHY_TEXT]; /* what keeps the device from being ready; "" if nothing */
 };
 extern const struct record_type observed_type;

@@ -161,7 +161,7 @@ static struct err read_flags(struct config *c, char **argv, bool file_only, bool
 {
     for (int at = 1; argv[at];) {
         const char *flag = argv[at];
-        struct str  name, value;
+        struct str  name, value = STR("");
         struct err  e = next_flag(c, argv, &at, &name, &value);
         if (!e.code && str_eq(name, STR("config"))) {
             *named = true;

@@ -84,6 +84,7 @@ struct site {
     bool                 save_failed;
     char                 trouble[ASSIGN_WHY_TEXT];       /* of the machine itself; "" if it can serve */
     char                 found_trouble[ASSIGN_WHY_TEXT]; /* by the check that is on */
+    char                 fetching[ASSIGN_IMAGE_TEXT];    /* the image that is being fetched; "" if none */
     int                  lock_fd;
 
     struct net_socket *link;

@@ -8,45 +8,36 @@
 
 /* ---- images ------------------------------------------------------------------------------------------ */
 
-struct fetch {
-    struct site *site;
-    char         image[ASSIGN_IMAGE_TEXT];
-    bool         busy;
-};
-
-static struct fetch the_fetch; /* one at a time: that is the worker's rule */
-
 static void on_image_step(void *ctx, enum image_step step, uint64_t done, uint64_t total)
 {
     static const char *const names[IMAGE_STEP_COUNT] = { "asking", "fetching", "unpacking" };
-    const struct fetch      *f                       = ctx;
-    log_debug("image.step", LOG_TEXT("image", f->image), LOG_TEXT("step", names[step]), LOG_I64("done", done),
-              LOG_I64("total", total));
+    const struct site       *s                       = ctx;
+    log_debug("image.step", LOG_TEXT("image", s->fetching), LOG_TEXT("step", names[step]),
+              LOG_I64("done", done), LOG_I64("total", total));
 }
 
 static void on_image_done(void *ctx, struct err e, const char *detail)
 {
-    struct fetch       *f  = ctx;
+    struct site        *s  = ctx;
     struct worker_input in = { .kind = IN_IMAGE, .err = e };
     char                image[ASSIGN_IMAGE_TEXT];
-    memcpy(image, f->image, sizeof image);
-    f->busy = false;
-    in.text = str_from(image);
+    memcpy(image, s->fetching, sizeof image); /* the step may begin with the next one */
+    s->fetching[0] = 0;
+    in.text        = str_from(image);
     if (e.code)
         log_warn("image.failed", LOG_TEXT("image", image), LOG_ERR(e), LOG_TEXT("detail", detail));
     else
         log_info("image.held", LOG_TEXT("image", image));
-    site_step(f->site, &in);
+    site_step(s, &in);
 }
 
 static void fetch_image(struct site *s, const char *image)
 {
     static const struct image_calls calls = { on_image_step, on_image_done };
-    check(!the_fetch.busy);
-    the_fetch = (struct fetch){ .site = s, .busy = true };
-    memcpy(the_fetch.image, image, sizeof the_fetch.image);
-    struct err e = image_fetch(s->runtime, image, &calls, &the_fetch);
-    if (e.code) on_image_done(&the_fetch, e, "");
+    check(!s->fetching[0]); /* one at a time: that is the worker's rule */
+    memcpy(s->fetching, image, sizeof s->fetching);
+    struct err e = image_fetch(s->runtime, image, &calls, s);
+    if (e.code) on_image_done(s, e, "");
 }
 
 static void collect_images(struct site *s)

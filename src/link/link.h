@@ -33,9 +33,22 @@
 #define LINK_REPORT_MS 5000 /* observed is sent at least so often while a node serves */
 
 enum link_kind {
-    LINK_HELLO, LINK_CHALLENGE, LINK_PROOF, LINK_WELCOME,
-    LINK_DESIRED, LINK_MESH_MAP, LINK_OBSERVED, LINK_WITNESSED, LINK_MESH_SILENT,
-    LINK_GW_CONFIG, LINK_GW_MEET, LINK_GW_RELAY, LINK_GW_REVOKE, LINK_GW_UP, LINK_GW_SEEN, LINK_GW_COUNT,
+    LINK_HELLO,
+    LINK_CHALLENGE,
+    LINK_PROOF,
+    LINK_WELCOME,
+    LINK_DESIRED,
+    LINK_MESH_MAP,
+    LINK_OBSERVED,
+    LINK_WITNESSED,
+    LINK_MESH_SILENT,
+    LINK_GW_CONFIG,
+    LINK_GW_MEET,
+    LINK_GW_RELAY,
+    LINK_GW_REVOKE,
+    LINK_GW_UP,
+    LINK_GW_SEEN,
+    LINK_GW_COUNT,
     LINK_KIND_COUNT
 };
 
@@ -62,7 +75,7 @@ struct link_proof {
 
 struct link_welcome {
     uint64_t  epoch;
-    struct id id; /* of the device or gateway */
+    struct id id;              /* of the device or gateway */
     uint8_t   signing_key[32]; /* the network's, for assignments and tickets */
 };
 
@@ -79,7 +92,7 @@ struct gw_meet {
         struct node_id node;
         uint8_t        key[MESH_KEY_BYTES];
     } nodes[128];
-    uint32_t nodes_count;
+    uint32_t      nodes_count;
     struct gw_key gone[128];
     uint32_t      gone_count;
 };
@@ -111,7 +124,7 @@ struct gw_revoke {
 /* Up, first after welcome: where this gateway is met, and a request for its certificate. */
 struct gw_up {
     struct mesh_meet meets[1];
-    uint32_t         meets_count;                /* always 1 */
+    uint32_t         meets_count;                    /* always 1 */
     char             relay_host[MESH_ENDPOINT_TEXT]; /* address without port */
     uint32_t         relay_port_base;
     uint32_t         relay_slots;

@@ -26,10 +26,10 @@ struct ticket {
     enum ticket_kind  kind;
     struct id         serial; /* unlike any other's */
     struct cluster_id cluster;
-    struct node_id    node;    /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
+    struct node_id    node; /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
     char              service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; "" for TUNNEL */
     char              user[MESH_ADDRESS_TEXT + 32]; /* account, as the service may see it */
-    struct instant    expires; /* wall clock */
+    struct instant    expires;                      /* wall clock */
 };
 extern const struct record_type ticket_type;
 
@@ -41,10 +41,10 @@ must_check struct err ticket_read(struct str text, struct public_key signer, str
 /* What an operator or owner hands to a machine: "HOST:PORT.PIN.SECRET", PIN 64 hex letters, SECRET base64url
  * of 24 random bytes (the network stores its SHA-256). */
 struct join_token {
-    char    host[128];
+    char     host[128];
     uint16_t port;
-    uint8_t pin[32];
-    char    secret[64];
+    uint8_t  pin[32];
+    char     secret[64];
 };
 must_check struct err join_token_read(struct str text, struct join_token *out);
 void                  join_token_write(const struct join_token *t, struct text *out);

@@ -53,8 +53,8 @@ struct mesh_peer {
     char          address[MESH_ADDRESS_TEXT];   /* the one allowed-ip */
     char          endpoint[MESH_ENDPOINT_TEXT]; /* where to send to */
     enum mesh_via via;
-    uint32_t      wait_ms;  /* set the endpoint after so long: MESH_PUNCH_LATER_MS on the later side */
-    struct span   valid;    /* remove the peer by yourself after so long */
+    uint32_t      wait_ms; /* set the endpoint after so long: MESH_PUNCH_LATER_MS on the later side */
+    struct span   valid;   /* remove the peer by yourself after so long */
 };
 extern const struct record_type mesh_peer_type;
 
@@ -91,7 +91,7 @@ struct mesh_member {
     char           inside[MESH_ENDPOINT_TEXT]; /* as the node says: its address at home */
 };
 
-struct mesh_pair { /* only relayed ones are held */
+struct mesh_pair {       /* only relayed ones are held */
     struct node_id a, b; /* in order of id */
     uint32_t       slot; /* of the relay: ports base + 2 slot (for a to send to) and + 2 slot + 1 (for b) */
 };

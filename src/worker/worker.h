@@ -83,8 +83,8 @@ struct worker_node {
     uint64_t          retry_ms; /* of recipe or cleaning */
     bool              has_recipe, asked_recipe;
     bool              has_mesh, asked_mesh, has_meets;
-    bool              is_past_start;
-    bool              asked; /* ACT_FIND, ACT_START_CONTAINER, ACT_CLEAN: of its step */
+    bool              is_past_start; /* its own witness named it, or it has run for long enough */
+    bool              asked;         /* ACT_FIND, ACT_START_CONTAINER, ACT_CLEAN: of its step */
     uint8_t           mesh_key[MESH_KEY_BYTES];
     char              inside[MESH_ENDPOINT_TEXT];
     char              why[ASSIGN_WHY_TEXT];

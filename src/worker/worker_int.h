@@ -32,7 +32,7 @@ void worker_tunnels_take(struct worker_node *n, uint64_t now_ms, enum worker_tun
 void worker_tunnels_act(const struct worker *w, struct worker_node *n, uint64_t now_ms,
                         struct worker_actions *out);
 
-void                       worker_images_start(struct worker *w, const struct worker_input *in);
+void worker_images_start(struct worker *w, const struct worker_input *in);
 /* Those of the desired state and of the nodes are wanted from now on. */
 void                       worker_images_want(struct worker *w, struct worker_actions *out);
 void                       worker_images_take(struct worker *w, uint64_t now_ms, const struct worker_input *in);
