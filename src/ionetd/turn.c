@@ -127,19 +127,20 @@ static void on_committed(void *ctx, struct err e)
 void turn_run(void *ionetd)
 {
     struct ionetd *i       = ionetd;
-    bool           changed = false;
+    uint32_t       changes = 0;
     if (i->committing || i->stopping || !queue_first(&i->queue)) return;
 
     api_pause(i->api);
     for (uint32_t k = 0; k < TURN_INPUTS_MAX && i->held_count < HELD_MAX && queue_first(&i->queue); k++) {
+        if (changes > STORE_CHANGES_MAX - CHANGES_MAX) break; /* the next step's might not fit into this commit */
         struct err e = step(i, &queue_first(&i->queue)->in);
         if (queue_first(&i->queue)->in.kind == INPUT_TICK) i->tick_waits = false;
         queue_drop_first(&i->queue);
         if (e.code) return fail(i, e);
-        changed |= i->effects.change_count > 0;
+        changes += i->effects.change_count;
     }
     i->turns++;
-    if (!changed) {
+    if (changes == 0) {
         let_out(i);
         if (queue_first(&i->queue)) turn_soon(i);
         return;

@@ -1,8 +1,8 @@
 /* watch.c: what the witnesses say, and what time brings: readiness, losses, replacements, ends.
  *
- * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for
- * as long as its recipe says; or when its container ended. A link that is gone while the witness sees the node alive is no loss: a
- * network outage stops no work. */
+ * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for as
+ * long as its recipe says; when its container ended; or when it took a lost one's place and does not begin. A link
+ * that is gone while the witness sees the node alive is no loss: a network outage stops no work. */
 #include "network_int.h"
 
 #include <string.h>
