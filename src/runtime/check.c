@@ -130,6 +130,8 @@ static struct err make_root(struct checking *k)
     char                     path[RUNTIME_PATH_TEXT], to[64];
     path_write(k->root, "%s/check-root", k->r->run_dir);
     TRY(folder_make_passable(k->root));
+    /* runc opens it as the container's root, who is nobody here. */
+    if (chmod(k->root, 0755) < 0) return ERR(IO, "a folder's rights can't be set");
     for (size_t i = 0; i < countof(links); i++) {
         snprintf(to, sizeof to, "usr/%s", links[i]);
         path_write(path, "%s/%s", k->root, links[i]);
