@@ -1,10 +1,12 @@
 #include "err.h"
 
 static const char *const names[ERR_CODE_COUNT] = {
-    [ERR_NONE] = "ok",           [ERR_INVALID] = "invalid",   [ERR_DENIED] = "denied",
-    [ERR_MISSING] = "missing",   [ERR_CONFLICT] = "conflict", [ERR_FUNDS] = "funds",
-    [ERR_CAPACITY] = "capacity", [ERR_EXPIRED] = "expired",   [ERR_LIMIT] = "limit",
-    [ERR_IO] = "io",             [ERR_CORRUPT] = "corrupt",   [ERR_TIMEOUT] = "timeout",
+    [ERR_NONE] = "ok",           [ERR_INVALID] = "invalid",
+    [ERR_DENIED] = "denied",     [ERR_MISSING] = "missing",
+    [ERR_CONFLICT] = "conflict", [ERR_FUNDS] = "funds",
+    [ERR_CAPACITY] = "capacity", [ERR_EXPIRED] = "expired",
+    [ERR_LIMIT] = "limit",       [ERR_IO] = "io",
+    [ERR_CORRUPT] = "corrupt",   [ERR_TIMEOUT] = "timeout",
 };
 
 static check_printer printer_now;

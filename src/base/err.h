@@ -34,10 +34,10 @@ struct err {
 #define must_check __attribute__((warn_unused_result))
 
 /* The only macro that returns. */
-#define TRY(expression)                                                                            \
-    do {                                                                                           \
-        struct err try_err_ = (expression);                                                        \
-        if (try_err_.code) return try_err_;                                                        \
+#define TRY(expression)                     \
+    do {                                    \
+        struct err try_err_ = (expression); \
+        if (try_err_.code) return try_err_; \
     } while (0)
 
 /* "invalid", "denied", …: for logs, JSON and exit codes. Never null. */

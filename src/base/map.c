@@ -10,8 +10,7 @@ uint32_t map_slots_for(uint32_t most)
     return slots;
 }
 
-void map_init(struct map *m, uint32_t *slots, uint32_t count, const void *table, size_t stride,
-              size_t offset)
+void map_init(struct map *m, uint32_t *slots, uint32_t count, const void *table, size_t stride, size_t offset)
 {
     check((count & (count - 1)) == 0);
     *m = (struct map){ slots, count - 1, table, stride, offset };

@@ -22,8 +22,7 @@ struct map {
 uint32_t map_slots_for(uint32_t most);
 
 /* `slots` holds map_slots_for(most) numbers, all zero. */
-void map_init(struct map *m, uint32_t *slots, uint32_t count, const void *table, size_t stride,
-              size_t offset);
+void map_init(struct map *m, uint32_t *slots, uint32_t count, const void *table, size_t stride, size_t offset);
 
 uint32_t map_find(const struct map *m, struct id id); /* MAP_NONE if it is not there */
 void     map_put(struct map *m, uint32_t place);      /* the record's id must not be there yet */

@@ -60,8 +60,7 @@ struct err str_to_u64(struct str s, uint64_t *out)
     uint64_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         if (s.ptr[i] < '0' || s.ptr[i] > '9') return ERR(INVALID, "a number holds other than digits");
-        if (__builtin_mul_overflow(n, 10u, &n) ||
-            __builtin_add_overflow(n, (uint64_t)(s.ptr[i] - '0'), &n))
+        if (__builtin_mul_overflow(n, 10u, &n) || __builtin_add_overflow(n, (uint64_t)(s.ptr[i] - '0'), &n))
             return ERR(INVALID, "a number is too large");
     }
     *out = n;

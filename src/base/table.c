@@ -20,10 +20,10 @@ size_t table_bytes(uint32_t most, uint32_t stride)
 void table_init(struct table *t, struct arena *a, uint32_t most, uint32_t stride, uint32_t id_offset)
 {
     uint32_t slot_count = map_slots_for(most);
-    *t = (struct table){ .stride = stride, .id_offset = id_offset, .most = most };
-    t->rows         = arena_take(a, (size_t)most * stride);
-    t->free         = arena_take(a, most * sizeof(uint32_t));
-    uint32_t *slots = arena_take(a, slot_count * sizeof(uint32_t));
+    *t                  = (struct table){ .stride = stride, .id_offset = id_offset, .most = most };
+    t->rows             = arena_take(a, (size_t)most * stride);
+    t->free             = arena_take(a, most * sizeof(uint32_t));
+    uint32_t *slots     = arena_take(a, slot_count * sizeof(uint32_t));
     check(t->rows && t->free && slots);
     map_init(&t->map, slots, slot_count, t->rows, stride, id_offset);
 }

@@ -23,9 +23,9 @@ size_t table_bytes(uint32_t most, uint32_t stride); /* what table_init takes fro
 void   table_init(struct table *t, struct arena *a, uint32_t most, uint32_t stride, uint32_t id_offset);
 
 void *table_find(const struct table *t, struct id id); /* null if it is not there */
-void *table_add(struct table *t, struct id id);        /* zeroed but for its id; null when full; the id is new */
-void  table_unlink(struct table *t, void *row);          /* no longer found, but its content stays until */
-void  table_drop(struct table *t, void *row);            /* its place is given back */
+void *table_add(struct table *t, struct id id); /* zeroed but for its id; null when full; the id is new */
+void  table_unlink(struct table *t, void *row); /* no longer found, but its content stays until */
+void  table_drop(struct table *t, void *row);   /* its place is given back */
 
 /* for (struct x *x = NULL; (x = table_next(t, x));): all live rows, in the order of their places. */
 void *table_next(const struct table *t, const void *row);

@@ -82,10 +82,19 @@ static void numbers_are_read_in_one_spelling_only(void **state)
         bool        good;
         int64_t     value;
     } rows[] = {
-        { "0", true, 0 },     { "-0", true, 0 },  { "12", true, 12 }, { "-7", true, -7 },
-        { "", false, 0 },     { "-", false, 0 },  { "01", false, 0 }, { "+1", false, 0 },
-        { "1 ", false, 0 },   { "1.0", false, 0 }, { "9223372036854775807", true, INT64_MAX },
-        { "9223372036854775808", false, 0 },       { "99999999999999999999", false, 0 },
+        { "0", true, 0 },
+        { "-0", true, 0 },
+        { "12", true, 12 },
+        { "-7", true, -7 },
+        { "", false, 0 },
+        { "-", false, 0 },
+        { "01", false, 0 },
+        { "+1", false, 0 },
+        { "1 ", false, 0 },
+        { "1.0", false, 0 },
+        { "9223372036854775807", true, INT64_MAX },
+        { "9223372036854775808", false, 0 },
+        { "99999999999999999999", false, 0 },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         int64_t    value = 0;
@@ -127,7 +136,8 @@ static void bills_round_down_and_never_overflow(void **state)
     assert_int_equal(bill_usage((struct hourly){ 100000 }, 3, (struct span){ MS_PER_HOUR }).micros, 300000);
     assert_int_equal(bill_share((struct money){ 399 }, 25).micros, 0);
     assert_int_equal(bill_share((struct money){ 400 }, 25).micros, 1);
-    assert_true(bill_usage((struct hourly){ HOURLY_MICROS_MAX }, 1000, (struct span){ SPAN_MS_MAX }).micros > 0);
+    assert_true(bill_usage((struct hourly){ HOURLY_MICROS_MAX }, 1000, (struct span){ SPAN_MS_MAX }).micros >
+                0);
 }
 
 static void an_arena_ends_and_says_so(void **state)

@@ -8,7 +8,10 @@ const char *const cluster_state_names[CLUSTER_STATE_COUNT] = {
 };
 
 const char *const node_state_names[NODE_STATE_COUNT] = {
-    [NODE_PLACED] = "placed", [NODE_SERVING] = "serving", [NODE_CLOSING] = "closing", [NODE_CLOSED] = "closed",
+    [NODE_PLACED]  = "placed",
+    [NODE_SERVING] = "serving",
+    [NODE_CLOSING] = "closing",
+    [NODE_CLOSED]  = "closed",
 };
 
 /* The only place that says which state may follow which. */
@@ -33,7 +36,8 @@ static const bool node_moves[NODE_STATE_COUNT][NODE_STATE_COUNT] = {
 };
 
 static const struct field cluster_fields[] = {
-    FIELD_ID(struct cluster, id, SEEN_OWNER, STORED | KEY | COLUMN, "its name in the network and in host names"),
+    FIELD_ID(struct cluster, id, SEEN_OWNER, STORED | KEY | COLUMN,
+             "its name in the network and in host names"),
     FIELD_ID(struct cluster, owner, SEEN_OPERATOR, STORED, "the account that pays"),
     FIELD_TEXT(struct cluster, name, SEEN_OWNER, STORED | COLUMN, "what its owner calls it"),
     FIELD_ENUM(struct cluster, state, cluster_state_names, SEEN_PUBLIC, STORED | COLUMN, "see cluster.h"),
@@ -42,11 +46,13 @@ static const struct field cluster_fields[] = {
     FIELD_TEXT(struct cluster, image, SEEN_OWNER, STORED, "OCI image by digest"),
     FIELD_U32(struct cluster, quantity, 1, 20000, SEEN_PUBLIC, STORED | COLUMN, "units paid for"),
     FIELD_U32(struct cluster, size, 1, 20000, SEEN_PUBLIC, STORED, "nodes"),
-    FIELD_U32(struct cluster, nodes_alive, 0, 20000, SEEN_PUBLIC, LIVE | COLUMN, "nodes its witness sees alive"),
-    FIELD_NAMED(struct cluster, "price_micros_per_hour", price.micros, FIELD_KIND_I64, 0, HOURLY_MICROS_MAX, SEEN_PUBLIC,
-                STORED, "of one unit for one hour"),
+    FIELD_U32(struct cluster, nodes_alive, 0, 20000, SEEN_PUBLIC, LIVE | COLUMN,
+              "nodes its witness sees alive"),
+    FIELD_NAMED(struct cluster, "price_micros_per_hour", price.micros, FIELD_KIND_I64, 0, HOURLY_MICROS_MAX,
+                SEEN_PUBLIC, STORED, "of one unit for one hour"),
     FIELD_U32(struct cluster, fee_basis_points, 0, 10000, SEEN_OWNER, STORED, "the network's part"),
-    FIELD_NAMED(struct cluster, "duration_ms", duration.ms, FIELD_KIND_I64, 0, SPAN_MS_MAX, SEEN_OWNER, STORED, "paid for"),
+    FIELD_NAMED(struct cluster, "duration_ms", duration.ms, FIELD_KIND_I64, 0, SPAN_MS_MAX, SEEN_OWNER, STORED,
+                "paid for"),
     FIELD_MICROS(struct cluster, escrow, "escrow_micros", 0, SEEN_OWNER, STORED, "held for it, in all"),
     FIELD_MICROS(struct cluster, charged, "charged_micros", 0, SEEN_OWNER, STORED | COLUMN, "settled so far"),
     FIELD_MICROS(struct cluster, refunded, "refunded_micros", 0, SEEN_OWNER, STORED, "given back"),
@@ -68,8 +74,8 @@ static const struct field cluster_fields[] = {
     FIELD_MS(struct cluster, hurt, "hurt_ms", SEEN_OWNER, STORED, "when a node was last found lost"),
     FIELD_MS(struct cluster, healed, "healed_ms", SEEN_OWNER, STORED, "when that was made good"),
 };
-const struct record_type cluster_type = RECORD_TYPE("cluster", "clusters", struct cluster, cluster_fields,
-                                                    "machines that work as one");
+const struct record_type cluster_type =
+    RECORD_TYPE("cluster", "clusters", struct cluster, cluster_fields, "machines that work as one");
 
 static const struct field node_fields[] = {
     FIELD_ID(struct node, id, SEEN_OWNER, STORED | KEY | COLUMN, "its name"),
@@ -78,7 +84,8 @@ static const struct field node_fields[] = {
     FIELD_ENUM(struct node, role, node_role_names, SEEN_PUBLIC, STORED | COLUMN, "head or worker"),
     FIELD_ENUM(struct node, state, node_state_names, SEEN_PUBLIC, STORED | COLUMN, "see cluster.h"),
     FIELD_ENUM(struct node, phase, node_phase_names, SEEN_PUBLIC, LIVE | COLUMN, "how far its worker is"),
-    FIELD_U32(struct node, index, 1, MESH_INDEX_MAX, SEEN_OWNER, STORED, "its mesh address is 10.99.0.0 + index"),
+    FIELD_U32(struct node, index, 1, MESH_INDEX_MAX, SEEN_OWNER, STORED,
+              "its mesh address is 10.99.0.0 + index"),
     FIELD_U32(struct node, units, 1, 65536, SEEN_PUBLIC, STORED, "units it is paid for"),
     FIELD_U64(struct node, incarnation, 1, RECORD_INT_MAX, SEEN_OWNER, STORED, "grows with each start"),
     FIELD_BOOL(struct node, witness, SEEN_OWNER, STORED, "it watches the others"),
@@ -98,8 +105,8 @@ static const struct field node_fields[] = {
     FIELD_U32(struct node, cpu_milli, 0, UINT32_MAX, SEEN_OWNER, LIVE, "CPU in use, thousandths of one"),
     FIELD_U64(struct node, memory_bytes, 0, RECORD_INT_MAX, SEEN_OWNER, LIVE, "memory in use"),
 };
-const struct record_type node_type = RECORD_TYPE("node", "nodes", struct node, node_fields,
-                                                 "one container on one device, in one cluster");
+const struct record_type node_type =
+    RECORD_TYPE("node", "nodes", struct node, node_fields, "one container on one device, in one cluster");
 
 bool cluster_may_move(enum cluster_state from, enum cluster_state to)
 {

@@ -65,8 +65,8 @@ struct cluster {
     uint8_t            secret[32];
     uint32_t           next_index;
     uint32_t           head_index;
-    uint32_t           lost; /* nodes that were replaced */
-    bool               failed; /* it ends, or ended, by no wish of its owner */
+    uint32_t           lost;     /* nodes that were replaced */
+    bool               failed;   /* it ends, or ended, by no wish of its owner */
     char               why[160]; /* why it ended or failed */
     char               log_end[2048];
     struct instant     made; /* reserved */

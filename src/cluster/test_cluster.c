@@ -10,11 +10,13 @@ static void states_follow_each_other_only_as_the_manual_says(void **state)
 {
     (void)state;
     static const char *const cluster_pairs[] = {
-        "reserved images", "images mesh", "mesh starting", "starting checking", "checking ready", "ready healing",
-        "healing ready", "ready ending", "healing ending", "reserved ending", "images ending", "mesh ending",
-        "starting ending", "checking ending", "ending ended", "ending failed",
+        "reserved images", "images mesh",     "mesh starting", "starting checking",
+        "checking ready",  "ready healing",   "healing ready", "ready ending",
+        "healing ending",  "reserved ending", "images ending", "mesh ending",
+        "starting ending", "checking ending", "ending ended",  "ending failed",
     };
-    static const char *const node_pairs[] = { "placed serving", "placed closed", "serving closing", "closing closed" };
+    static const char *const node_pairs[] = { "placed serving", "placed closed", "serving closing",
+                                              "closing closed" };
 
     unsigned allowed = 0;
     for (unsigned a = 0; a < CLUSTER_STATE_COUNT; a++)
@@ -51,8 +53,8 @@ static void what_two_witnesses_say_is_never_counted_twice(void **state)
         uint8_t  by;
         uint64_t says, seen;
     } rows[] = {
-        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 },   { 1, 2000, 2100 },
-        { 2, 5000, 2100 }, { 2, 5500, 2600 }, { 1, 9000, 2600 },  { 1, 9001, 2601 },
+        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 },  { 1, 2000, 2100 },
+        { 2, 5000, 2100 }, { 2, 5500, 2600 }, { 1, 9000, 2600 }, { 1, 9001, 2601 },
     };
     struct node x = { .state = NODE_SERVING };
     for (size_t i = 0; i < countof(rows); i++) {

@@ -16,7 +16,7 @@ must_check struct err base64_read(struct str s, uint8_t *out, size_t count); /* 
 void                  base64url_write(const uint8_t *bytes, size_t count, struct text *t);
 must_check struct err base64url_read(struct str s, uint8_t *out, size_t cap, size_t *count);
 
-void                  base58_write(const uint8_t *bytes, size_t count, struct text *t); /* up to BASE58_BYTES_MAX */
+void base58_write(const uint8_t *bytes, size_t count, struct text *t); /* up to BASE58_BYTES_MAX */
 must_check struct err base58_read(struct str s, uint8_t *out, size_t count);
 
 must_check struct err hex_read(struct str s, uint8_t *out, size_t count); /* lower case only */

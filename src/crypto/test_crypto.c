@@ -50,7 +50,7 @@ static void ids_differ_by_key_kind_and_number(void **state)
 {
     (void)state;
     const uint8_t a[32] = { 1 }, b[32] = { 2 };
-    struct id     id    = id_derive(a, STR("device"), 1);
+    struct id     id = id_derive(a, STR("device"), 1);
     assert_true(id_eq(id, id_derive(a, STR("device"), 1)));
     assert_false(id_eq(id, id_derive(b, STR("device"), 1)));
     assert_false(id_eq(id, id_derive(a, STR("cluster"), 1)));

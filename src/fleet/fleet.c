@@ -8,10 +8,14 @@ const char *const device_state_names[DEVICE_STATE_COUNT] = {
 /* The only place that says which state may follow which. */
 static const bool moves[DEVICE_STATE_COUNT][DEVICE_STATE_COUNT] = {
     [DEVICE_OFFLINE]   = { [DEVICE_CONNECTED] = true, [DEVICE_HELD] = true, [DEVICE_RETIRED] = true },
-    [DEVICE_CONNECTED] = { [DEVICE_OFFLINE] = true, [DEVICE_READY] = true, [DEVICE_HELD] = true,
+    [DEVICE_CONNECTED] = { [DEVICE_OFFLINE] = true,
+                           [DEVICE_READY]   = true,
+                           [DEVICE_HELD]    = true,
                            [DEVICE_RETIRED] = true },
-    [DEVICE_READY]     = { [DEVICE_OFFLINE] = true, [DEVICE_CONNECTED] = true, [DEVICE_HELD] = true,
-                           [DEVICE_RETIRED] = true },
+    [DEVICE_READY]     = { [DEVICE_OFFLINE]   = true,
+                           [DEVICE_CONNECTED] = true,
+                           [DEVICE_HELD]      = true,
+                           [DEVICE_RETIRED]   = true },
     [DEVICE_HELD]      = { [DEVICE_OFFLINE] = true, [DEVICE_RETIRED] = true },
     [DEVICE_RETIRED]   = { false },
 };
@@ -21,8 +25,8 @@ static const struct field gpu_fields[] = {
     FIELD_TEXT(struct device_gpu, chip, SEEN_PUBLIC, STORED, "kind of GPU"),
     FIELD_U32(struct device_gpu, memory_mib, 0, 1u << 30, SEEN_PUBLIC, STORED, "MiB"),
 };
-const struct record_type device_gpu_type = RECORD_TYPE("gpu", "gpus", struct device_gpu, gpu_fields,
-                                                       "a GPU of a device");
+const struct record_type device_gpu_type =
+    RECORD_TYPE("gpu", "gpus", struct device_gpu, gpu_fields, "a GPU of a device");
 
 static const struct field device_fields[] = {
     FIELD_ID(struct device, id, SEEN_OWNER, STORED | KEY | COLUMN, "its name in the network"),
@@ -37,19 +41,22 @@ static const struct field device_fields[] = {
     FIELD_TEXT(struct device, why, SEEN_OWNER, STORED, "why it is held or not ready"),
     FIELD_U32(struct device, cpus, 0, 65536, SEEN_PUBLIC, STORED | COLUMN, "CPUs lent"),
     FIELD_U64(struct device, memory_bytes, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED, "memory lent"),
-    FIELD_U64(struct device, disk_bytes, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED, "disk for images and containers"),
+    FIELD_U64(struct device, disk_bytes, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED,
+              "disk for images and containers"),
     FIELD_TEXT(struct device, cpu_model, SEEN_PUBLIC, STORED, "as the kernel says"),
     FIELD_TEXT(struct device, os, SEEN_PUBLIC, STORED, "as the machine says"),
     FIELD_TEXT(struct device, arch, SEEN_PUBLIC, STORED, "x86_64, aarch64"),
     FIELD_LIST(struct device, gpus, gpus_count, &device_gpu_type, SEEN_PUBLIC, STORED, "its GPUs"),
     FIELD_U32(struct device, jobs, 0, UINT32_MAX, SEEN_PUBLIC, STORED | COLUMN, "nodes it served as"),
-    FIELD_U64(struct device, served_ms, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED | COLUMN, "served and counted, in all"),
+    FIELD_U64(struct device, served_ms, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED | COLUMN,
+              "served and counted, in all"),
     FIELD_MICROS(struct device, earned, "earned_micros", 0, SEEN_OWNER, STORED | COLUMN, "earned in all"),
-    FIELD_U32(struct device, nodes_count, 0, DEVICE_NODES_MAX, SEEN_PUBLIC, LIVE, "live nodes: above 0 it is hired"),
+    FIELD_U32(struct device, nodes_count, 0, DEVICE_NODES_MAX, SEEN_PUBLIC, LIVE,
+              "live nodes: above 0 it is hired"),
     FIELD_MS(struct device, seen, "seen_ms", SEEN_OWNER, LIVE, "last word of its link"),
 };
-const struct record_type device_type = RECORD_TYPE("device", "devices", struct device, device_fields,
-                                                   "one machine with one key");
+const struct record_type device_type =
+    RECORD_TYPE("device", "devices", struct device, device_fields, "one machine with one key");
 
 bool device_may_move(enum device_state from, enum device_state to)
 {

@@ -16,7 +16,14 @@
 #define DEVICE_GPUS_MAX 16
 #define DEVICE_NODES_MAX 4
 
-enum device_state { DEVICE_OFFLINE, DEVICE_CONNECTED, DEVICE_READY, DEVICE_HELD, DEVICE_RETIRED, DEVICE_STATE_COUNT };
+enum device_state {
+    DEVICE_OFFLINE,
+    DEVICE_CONNECTED,
+    DEVICE_READY,
+    DEVICE_HELD,
+    DEVICE_RETIRED,
+    DEVICE_STATE_COUNT
+};
 extern const char *const device_state_names[DEVICE_STATE_COUNT];
 
 struct device_gpu {
@@ -51,13 +58,13 @@ struct device {
     /* live */
     uint64_t       session; /* of its link; 0: none */
     uint8_t        instance[16];
-    struct instant seen;           /* last word of its link */
-    struct instant quarrel;        /* since when a second instance keeps asking; 0: none does */
-    bool           leapt;          /* the epoch has leapt past what it had seen */
+    struct instant seen;    /* last word of its link */
+    struct instant quarrel; /* since when a second instance keeps asking; 0: none does */
+    bool           leapt;   /* the epoch has leapt past what it had seen */
     bool           has_images;
-    uint64_t       version;        /* of its desired state */
-    struct instant told;           /* when that was last sent */
-    uint64_t       event;          /* step in which its watchers were last told */
+    uint64_t       version; /* of its desired state */
+    struct instant told;    /* when that was last sent */
+    uint64_t       event;   /* step in which its watchers were last told */
     struct id      nodes[DEVICE_NODES_MAX];
     uint32_t       nodes_count;
 };

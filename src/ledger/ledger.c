@@ -13,13 +13,13 @@ const char *const ledger_cause_names[CAUSE_COUNT] = {
 static const struct field account_fields[] = {
     FIELD_ID(struct ledger_account, id, SEEN_OPERATOR, STORED | KEY, "of this ledger account"),
     FIELD_ENUM(struct ledger_account, kind, ledger_kind_names, SEEN_OWNER, STORED, "what it is for"),
-    FIELD_ID(struct ledger_account, owner, SEEN_OWNER, STORED, "account or cluster; none for the network's own"),
+    FIELD_ID(struct ledger_account, owner, SEEN_OWNER, STORED,
+             "account or cluster; none for the network's own"),
     FIELD_MICROS(struct ledger_account, balance, "balance_micros", -MONEY_MICROS_MAX, SEEN_OWNER, STORED,
                  "micro-USDC"),
 };
-const struct record_type ledger_account_type = RECORD_TYPE("ledger_account", "ledger_accounts",
-                                                           struct ledger_account, account_fields,
-                                                           "one side of the books");
+const struct record_type ledger_account_type = RECORD_TYPE(
+    "ledger_account", "ledger_accounts", struct ledger_account, account_fields, "one side of the books");
 
 static const struct field transfer_fields[] = {
     FIELD_U64(struct transfer, number, 1, RECORD_INT_MAX, SEEN_OWNER, STORED | KEY, "counts up without a gap"),
@@ -30,8 +30,8 @@ static const struct field transfer_fields[] = {
     FIELD_ID(struct transfer, subject, SEEN_OWNER, STORED, "the account, cluster or node it is about"),
     FIELD_MS(struct transfer, at, "at_ms", SEEN_OWNER, STORED, "when, in ms since 1970"),
 };
-const struct record_type transfer_type = RECORD_TYPE("transfer", "transfers", struct transfer, transfer_fields,
-                                                     "money that was moved");
+const struct record_type transfer_type =
+    RECORD_TYPE("transfer", "transfers", struct transfer, transfer_fields, "money that was moved");
 
 /* An owner's id with its last byte mixed with the kind would meet another owner's; so the kind goes into all
  * bytes by a fixed stride. Owners are keyed hashes: two of these meet as seldom as two of those. */
@@ -50,7 +50,8 @@ size_t ledger_bytes(uint32_t accounts_max)
 void ledger_init(struct ledger *l, struct arena *a, uint32_t accounts_max)
 {
     *l = (struct ledger){ .transfers = 0 };
-    table_init(&l->accounts, a, accounts_max, sizeof(struct ledger_account), offsetof(struct ledger_account, id));
+    table_init(&l->accounts, a, accounts_max, sizeof(struct ledger_account),
+               offsetof(struct ledger_account, id));
 }
 
 struct ledger_account *ledger_account(struct ledger *l, enum ledger_kind kind, struct id owner)
@@ -72,8 +73,9 @@ struct money ledger_balance(const struct ledger *l, enum ledger_kind kind, struc
     return a ? a->balance : (struct money){ 0 };
 }
 
-struct err ledger_post(struct ledger *l, struct ledger_account *from, struct ledger_account *to, struct money amount,
-                       enum ledger_cause cause, struct id subject, struct instant at, struct transfer *t)
+struct err ledger_post(struct ledger *l, struct ledger_account *from, struct ledger_account *to,
+                       struct money amount, enum ledger_cause cause, struct id subject, struct instant at,
+                       struct transfer *t)
 {
     check(amount.micros >= 0 && from != to);
     *t = (struct transfer){ .number = 0 };
@@ -82,7 +84,8 @@ struct err ledger_post(struct ledger *l, struct ledger_account *from, struct led
         return ERR(FUNDS, "the balance does not cover it");
     if (amount.micros > MONEY_MICROS_MAX || to->balance.micros > MONEY_MICROS_MAX - amount.micros)
         return ERR(LIMIT, "an account can't hold that much");
-    if (from->balance.micros < amount.micros - MONEY_MICROS_MAX) return ERR(LIMIT, "the network can't hold that much");
+    if (from->balance.micros < amount.micros - MONEY_MICROS_MAX)
+        return ERR(LIMIT, "the network can't hold that much");
 
     from->balance = money_sub(from->balance, amount);
     to->balance   = money_add(to->balance, amount);
@@ -93,6 +96,7 @@ struct err ledger_post(struct ledger *l, struct ledger_account *from, struct led
 struct money ledger_sum(const struct ledger *l)
 {
     struct money sum = { 0 };
-    for (const struct ledger_account *a = NULL; (a = table_next(&l->accounts, a));) sum = money_add(sum, a->balance);
+    for (const struct ledger_account *a = NULL; (a = table_next(&l->accounts, a));)
+        sum = money_add(sum, a->balance);
     return sum;
 }

@@ -72,8 +72,8 @@ struct money           ledger_balance(const struct ledger *l, enum ledger_kind k
 /* Moves money and fills *t, number included. ERR_FUNDS when `from` would go below zero, and it is not the
  * outside; ERR_LIMIT when more would be in the network than MONEY_MICROS_MAX. `amount` zero moves nothing: *t then has number 0. */
 must_check struct err ledger_post(struct ledger *l, struct ledger_account *from, struct ledger_account *to,
-                                  struct money amount, enum ledger_cause cause, struct id subject, struct instant at,
-                                  struct transfer *t);
+                                  struct money amount, enum ledger_cause cause, struct id subject,
+                                  struct instant at, struct transfer *t);
 
 /* The sum over all accounts: zero, or the books are wrong. */
 struct money ledger_sum(const struct ledger *l);

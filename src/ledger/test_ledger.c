@@ -32,9 +32,9 @@ static int close_ledger(void **state)
 /* Accounts are named by one letter and its owner: "b1" the balance of owner 1, "o" the outside. */
 static struct ledger_account *named(struct str name)
 {
-    static const char      kinds[LEDGER_KIND_COUNT] = { 'o', 'b', 'e', 's', 'f' };
-    const char            *kind                     = memchr(kinds, name.ptr[0], sizeof kinds);
-    struct id              owner                    = { { 0 } };
+    static const char kinds[LEDGER_KIND_COUNT] = { 'o', 'b', 'e', 's', 'f' };
+    const char       *kind                     = memchr(kinds, name.ptr[0], sizeof kinds);
+    struct id         owner                    = { { 0 } };
     assert_non_null(kind);
     if (name.len > 1) owner.bytes[0] = (uint8_t)name.ptr[1];
     struct ledger_account *a = ledger_account(&l, (enum ledger_kind)(kind - kinds), owner);
@@ -85,15 +85,15 @@ static void money_moves_as_the_table_says(void **state)
 static void whatever_is_tried_nobody_owes_and_the_sum_stays_zero(void **state)
 {
     (void)state;
-    struct prng             p        = { 11 };
+    struct prng              p       = { 11 };
     static const char *const names[] = { "o", "b1", "b2", "e1", "s1", "f" };
     for (int step = 0; step < 100000; step++) {
         struct ledger_account *from = named(str_from(names[prng_below(&p, 6)]));
         struct ledger_account *to   = named(str_from(names[prng_below(&p, 6)]));
         struct transfer        t;
         if (from == to) continue;
-        struct err e = ledger_post(&l, from, to, (struct money){ (int64_t)prng_below(&p, 5000) }, CAUSE_GRANT, to->id,
-                                   (struct instant){ step }, &t);
+        struct err e = ledger_post(&l, from, to, (struct money){ (int64_t)prng_below(&p, 5000) }, CAUSE_GRANT,
+                                   to->id, (struct instant){ step }, &t);
         assert_true(e.code == ERR_NONE || e.code == ERR_FUNDS);
         assert_true(from->kind == LEDGER_OUTSIDE || from->balance.micros >= 0);
         assert_int_equal(ledger_sum(&l).micros, 0);

@@ -30,8 +30,8 @@ struct recipe_facts {
     uint32_t    cpus_min; /* of a device */
     uint64_t    memory_min;
     struct span ready_timeout; /* from reservation to ready */
-    struct span silent;        /* a node that the witness misses is lost when its link has been gone for so long */
-    struct span missed;        /* and with its link up when the witness has missed it for so long */
+    struct span silent; /* a node that the witness misses is lost when its link has been gone for so long */
+    struct span missed; /* and with its link up when the witness has missed it for so long */
 };
 extern const struct record_type recipe_facts_type;
 
@@ -53,7 +53,8 @@ struct quote {
 extern const struct record_type quote_type;
 
 /* ERR_LIMIT: above MONEY_MICROS_MAX, which nobody has. */
-must_check struct err market_total(struct hourly price, uint32_t quantity, struct span duration, struct money *out);
+must_check struct err market_total(struct hourly price, uint32_t quantity, struct span duration,
+                                   struct money *out);
 
 /* How the cumulative charge of one node is split: the fee rounded down, the rest the supplier's. */
 struct money market_fee(struct money charge, uint32_t fee_basis_points);

@@ -24,7 +24,9 @@ static void a_total_is_what_one_costs_times_how_many(void **state)
     for (size_t i = 0; i < countof(rows); i++) {
         struct money total;
         assert_int_equal(market_total((struct hourly){ rows[i].price }, rows[i].quantity,
-                                      (struct span){ rows[i].duration }, &total).code, ERR_NONE);
+                                      (struct span){ rows[i].duration }, &total)
+                             .code,
+                         ERR_NONE);
         assert_int_equal(total.micros, rows[i].total);
     }
 }
@@ -33,9 +35,13 @@ static void what_nobody_can_pay_has_no_total(void **state)
 {
     (void)state;
     struct money total = { 7 };
-    assert_int_equal(market_total((struct hourly){ HOURLY_MICROS_MAX }, 2, (struct span){ SPAN_MS_MAX }, &total).code, ERR_LIMIT);
-    assert_int_equal(market_total((struct hourly){ HOURLY_MICROS_MAX }, QUANTITY_MAX, (struct span){ SPAN_MS_MAX }, &total).code,
-                     ERR_LIMIT);
+    assert_int_equal(
+        market_total((struct hourly){ HOURLY_MICROS_MAX }, 2, (struct span){ SPAN_MS_MAX }, &total).code,
+        ERR_LIMIT);
+    assert_int_equal(
+        market_total((struct hourly){ HOURLY_MICROS_MAX }, QUANTITY_MAX, (struct span){ SPAN_MS_MAX }, &total)
+            .code,
+        ERR_LIMIT);
     assert_int_equal(total.micros, 7);
 }
 
@@ -52,7 +58,8 @@ static void no_division_of_the_time_costs_more_than_the_quote(void **state)
         struct money  total;
         assert_int_equal(market_total(price, quantity, duration, &total).code, ERR_NONE);
         for (uint32_t i = 0; i < quantity; i++) {
-            int64_t first = (int64_t)prng_below(&p, (uint64_t)duration.ms + 1); /* served by one, the rest by another */
+            int64_t first =
+                (int64_t)prng_below(&p, (uint64_t)duration.ms + 1); /* served by one, the rest by another */
             charged += bill_usage(price, 1, (struct span){ first }).micros;
             charged += bill_usage(price, 1, (struct span){ duration.ms - first }).micros;
         }

@@ -58,7 +58,7 @@ void on_key_end(struct step *s)
 
 void on_grant(struct step *s)
 {
-    struct ledger *l = &s->n->ledger;
+    struct ledger *l  = &s->n->ledger;
     struct id      to = s->in->account.id;
     if (!table_find(&s->n->accounts, to)) return step_reply(s, ERR(MISSING, "there is no such account"), to, 0);
     if (s->in->grant.micros <= 0) return step_reply(s, ERR(INVALID, "a grant is above zero"), to, 0);
@@ -72,8 +72,8 @@ void on_grant(struct step *s)
 
 void on_token(struct step *s)
 {
-    struct network    *n   = s->n;
-    struct id          tag = network_tag(s->in->token.hash);
+    struct network *n   = s->n;
+    struct id       tag = network_tag(s->in->token.hash);
     if (s->in->token.ask.micros < 0 || s->in->token.ask.micros > HOURLY_MICROS_MAX)
         return step_reply(s, ERR(INVALID, "a unit asks at most 100,000 USDC an hour"), tag, 0);
     struct join_grant *g = table_find(&n->grants, tag) ? NULL : table_add(&n->grants, tag);

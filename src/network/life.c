@@ -27,7 +27,8 @@ void cluster_changed(struct step *s, struct cluster *c)
     cluster_event(s, c);
 }
 
-struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role, uint32_t units)
+struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role,
+                              uint32_t units)
 {
     struct node *x = table_add(&s->n->nodes, step_id(s, STR("node")));
     check(x);

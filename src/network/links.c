@@ -107,7 +107,8 @@ static void on_second_instance(struct step *s, struct device *d)
 {
     if (d->quarrel.ms == 0) d->quarrel = s->now;
     if (instant_since(s->now, d->quarrel).ms >= QUARREL_MS)
-        hold(s, d, STR("two machines use this device's key: copy no state folder, and release it once one is gone"));
+        hold(s, d,
+             STR("two machines use this device's key: copy no state folder, and release it once one is gone"));
     refuse(s, ERR(CONFLICT, "this device is linked from elsewhere"));
 }
 
@@ -123,7 +124,8 @@ static void device_link_up(struct step *s)
         if (e.code) return refuse(s, e);
     }
     if (d->state == DEVICE_RETIRED) return refuse(s, ERR(DENIED, "this device was retired by its owner"));
-    if (d->state == DEVICE_HELD) return refuse(s, ERR(DENIED, "this device is held: ask its owner to release it"));
+    if (d->state == DEVICE_HELD)
+        return refuse(s, ERR(DENIED, "this device is held: ask its owner to release it"));
 
     bool same = memcmp(d->instance, s->in->link.instance, sizeof d->instance) == 0;
     if (d->session && !same) return on_second_instance(s, d);
@@ -245,12 +247,13 @@ static bool holds_all(const struct network *n, const struct observed *o)
 /* Ready: it holds the base images, is known, and nothing troubles it. */
 static void device_judge(struct step *s, struct device *d, const struct observed *o)
 {
-    bool        known   = d->cpus > 0 && d->memory_bytes > 0;
-    bool        ahead   = o->epoch > s->n->meta.epoch; /* it would ignore all it is told */
-    struct str  trouble = ahead ? STR("it says that it has seen a later state of this network") : str_from(o->trouble);
-    const char *wait    = !d->has_images ? "it fetches the base images" : "it has not said what it is";
-    bool        ready   = d->has_images && known && trouble.len == 0;
-    struct str  why     = ready ? STR("") : trouble.len ? trouble : str_from(wait);
+    bool       known = d->cpus > 0 && d->memory_bytes > 0;
+    bool       ahead = o->epoch > s->n->meta.epoch; /* it would ignore all it is told */
+    struct str trouble =
+        ahead ? STR("it says that it has seen a later state of this network") : str_from(o->trouble);
+    const char *wait  = !d->has_images ? "it fetches the base images" : "it has not said what it is";
+    bool        ready = d->has_images && known && trouble.len == 0;
+    struct str  why   = ready ? STR("") : trouble.len ? trouble : str_from(wait);
 
     bool same = str_eq(why, str_from(d->why));
     check(str_copy(why, d->why, sizeof d->why).code == ERR_NONE);
@@ -262,7 +265,8 @@ static void device_judge(struct step *s, struct device *d, const struct observed
 }
 
 /* Public halves are no secret: a node that shows another's as its own would take that one's place in the mesh. */
-static bool key_is_taken(const struct network *n, const struct cluster *c, const struct node *x, const uint8_t *key)
+static bool key_is_taken(const struct network *n, const struct cluster *c, const struct node *x,
+                         const uint8_t *key)
 {
     for (const struct node *y = NULL; (y = cluster_node(n, c, y));)
         if (y != x && node_is_live(y) && memcmp(y->mesh_key, key, MESH_KEY_BYTES) == 0) return true;
@@ -282,7 +286,8 @@ static void take_report(struct step *s, struct device *d, const struct observed_
     if (!node_is_live(x)) return;
 
     static const uint8_t none[MESH_KEY_BYTES];
-    bool new_key = memcmp(o->mesh_key, none, sizeof none) != 0 && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
+    bool                 new_key =
+        memcmp(o->mesh_key, none, sizeof none) != 0 && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
     memcpy(x->inside, o->inside, sizeof x->inside);
     if (new_key && !key_is_taken(s->n, c, x, o->mesh_key)) {
         if (x->has_key) node_leaves_mesh(s, c, x);
@@ -351,9 +356,11 @@ static struct device *own_device(struct step *s)
 void on_retire(struct step *s)
 {
     struct device *d = own_device(s);
-    if (!d || d->state == DEVICE_RETIRED) return step_reply(s, ERR(MISSING, "there is no such device"), s->in->subject, 0);
+    if (!d || d->state == DEVICE_RETIRED)
+        return step_reply(s, ERR(MISSING, "there is no such device"), s->in->subject, 0);
     if (d->nodes_count)
-        return step_reply(s, ERR(CONFLICT, "the device is hired: retire it when its clusters have ended"), d->id.id, 0);
+        return step_reply(s, ERR(CONFLICT, "the device is hired: retire it when its clusters have ended"),
+                          d->id.id, 0);
     if (d->session) {
         struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
         e->session       = d->session;

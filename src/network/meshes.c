@@ -38,7 +38,7 @@ static void pair_relay(struct step *s, const struct node *a, const struct node *
 {
     struct network       *n = s->n;
     const struct gateway *g = network_gateway(n);
-    uint32_t              slot = 0, slots = g && g->relay_slots < n->relays.most ? g->relay_slots : n->relays.most;
+    uint32_t slot = 0, slots = g && g->relay_slots < n->relays.most ? g->relay_slots : n->relays.most;
     while (slot < slots && n->slots_used[slot]) slot++;
     if (!g || slot == slots) return;
 

@@ -4,13 +4,23 @@
 #include <string.h>
 
 const struct network_limits network_limits_small = {
-    .accounts_max = 4096, .devices_max = 1024, .clusters_max = 4096, .nodes_max = 16384,
-    .quotes_max = 4096,   .keys_max = 8192,    .relays_max = 4096,
+    .accounts_max = 4096,
+    .devices_max  = 1024,
+    .clusters_max = 4096,
+    .nodes_max    = 16384,
+    .quotes_max   = 4096,
+    .keys_max     = 8192,
+    .relays_max   = 4096,
 };
 
 const struct network_limits network_limits_full = {
-    .accounts_max = 1u << 20, .devices_max = 131072, .clusters_max = 131072, .nodes_max = 1u << 20,
-    .quotes_max = 1u << 16,   .keys_max = 1u << 20,  .relays_max = 30000,
+    .accounts_max = 1u << 20,
+    .devices_max  = 131072,
+    .clusters_max = 131072,
+    .nodes_max    = 1u << 20,
+    .quotes_max   = 1u << 16,
+    .keys_max     = 1u << 20,
+    .relays_max   = 30000,
 };
 
 /* An escrow account for each cluster, two for each account, two of the network's. */
@@ -22,12 +32,16 @@ static uint32_t ledger_accounts_max(const struct network_limits *l)
 size_t network_bytes(const struct network_limits *l)
 {
     return ledger_bytes(ledger_accounts_max(l)) + table_bytes(l->accounts_max, sizeof(struct account)) +
-           table_bytes(l->keys_max, sizeof(struct api_key)) + table_bytes(l->keys_max, sizeof(struct join_grant)) +
-           table_bytes(l->devices_max, sizeof(struct device)) + table_bytes(l->quotes_max, sizeof(struct quote)) +
-           table_bytes(l->clusters_max, sizeof(struct cluster)) + table_bytes(l->nodes_max, sizeof(struct node)) +
+           table_bytes(l->keys_max, sizeof(struct api_key)) +
+           table_bytes(l->keys_max, sizeof(struct join_grant)) +
+           table_bytes(l->devices_max, sizeof(struct device)) +
+           table_bytes(l->quotes_max, sizeof(struct quote)) +
+           table_bytes(l->clusters_max, sizeof(struct cluster)) +
+           table_bytes(l->nodes_max, sizeof(struct node)) +
            table_bytes(NETWORK_GATEWAYS_MAX, sizeof(struct gateway)) +
            table_bytes(l->relays_max, sizeof(struct relay)) +
-           (map_slots_for(l->accounts_max) + map_slots_for(l->devices_max) + map_slots_for(NETWORK_GATEWAYS_MAX)) *
+           (map_slots_for(l->accounts_max) + map_slots_for(l->devices_max) +
+            map_slots_for(NETWORK_GATEWAYS_MAX)) *
                sizeof(uint32_t) +
            l->relays_max + l->devices_max * sizeof(struct device *) + 4096;
 }
@@ -40,10 +54,11 @@ static void tag_map(struct map *m, struct arena *a, const struct table *t, size_
     map_init(m, slots, count, t->rows, t->stride, tag_offset);
 }
 
-#define TABLE(member, type, most) table_init(&n->member, &a, most, sizeof(struct type), offsetof(struct type, id))
+#define TABLE(member, type, most) \
+    table_init(&n->member, &a, most, sizeof(struct type), offsetof(struct type, id))
 
-void network_init(struct network *n, const struct network_limits *l, const struct network_config *config, void *memory,
-                  size_t bytes)
+void network_init(struct network *n, const struct network_limits *l, const struct network_config *config,
+                  void *memory, size_t bytes)
 {
     struct arena a = ARENA_IN_ZEROS(memory, bytes);
     check(l->relays_max < NETWORK_DOOMED_MAX && config->recipe_count <= NETWORK_RECIPES_MAX);
@@ -251,7 +266,8 @@ const struct node *network_node(const struct network *n, struct id id)
     return table_find(&n->nodes, id);
 }
 
-const struct node *network_cluster_node(const struct network *n, const struct cluster *c, const struct node *after)
+const struct node *network_cluster_node(const struct network *n, const struct cluster *c,
+                                        const struct node *after)
 {
     return cluster_node(n, c, after);
 }
@@ -332,14 +348,15 @@ void network_desired(const struct network *n, const struct device *d, struct des
         check(str_copy(str_from(images[i]), out->images[i].image, ASSIGN_IMAGE_TEXT).code == ERR_NONE);
 }
 
-bool network_peer(const struct network *n, const struct node *to, const struct node *about, struct mesh_peer *out)
+bool network_peer(const struct network *n, const struct node *to, const struct node *about,
+                  struct mesh_peer *out)
 {
     struct mesh_member    mt = node_member(to), ma = node_member(about);
     const struct relay   *r = pair_find(n, to, about);
     const struct gateway *g = network_gateway(n);
     const struct cluster *c = table_find(&n->clusters, to->cluster.id);
-    if (to == about || !g || !id_eq(to->cluster.id, about->cluster.id) || !node_is_live(to) || !node_is_live(about) ||
-        !mesh_is_known(&mt) || !mesh_is_known(&ma))
+    if (to == about || !g || !id_eq(to->cluster.id, about->cluster.id) || !node_is_live(to) ||
+        !node_is_live(about) || !mesh_is_known(&mt) || !mesh_is_known(&ma))
         return false;
     enum mesh_via via = mesh_choose(&mt, &ma, r != NULL);
     if (via == MESH_RELAY && !r) via = MESH_DIRECT; /* no slot was left */
@@ -357,6 +374,7 @@ struct money network_node_charged(const struct network *n, const struct node *x)
 struct money network_charged(const struct network *n, const struct cluster *c)
 {
     struct money sum = { 0 };
-    for (const struct node *x = NULL; (x = cluster_node(n, c, x));) sum = money_add(sum, network_node_charged(n, x));
+    for (const struct node *x = NULL; (x = cluster_node(n, c, x));)
+        sum = money_add(sum, network_node_charged(n, x));
     return sum.micros < c->escrow.micros ? sum : c->escrow;
 }

@@ -25,10 +25,11 @@
 
 #define NETWORK_RECIPES_MAX 32
 #define NETWORK_GATEWAYS_MAX 16
-#define NETWORK_DOOMED_MAX 32768 /* records removed in one step: all relayed pairs at once, and some that have expired */
+#define NETWORK_DOOMED_MAX \
+    32768 /* records removed in one step: all relayed pairs at once, and some that have expired */
 #define NETWORK_NODES_MAX 2500 /* of one cluster: a full mesh is offered so far */
-#define NETWORK_TICK_MS 200 /* give INPUT_TICK at least so often */
-#define SILENT_MS_MAX 15000 /* patience with nodes of a recipe that is no longer offered */
+#define NETWORK_TICK_MS 200    /* give INPUT_TICK at least so often */
+#define SILENT_MS_MAX 15000    /* patience with nodes of a recipe that is no longer offered */
 
 /* ---- records of its own ------------------------------------------------------------------------------ */
 
@@ -47,7 +48,7 @@ enum key_scope { SCOPE_READ = 1, SCOPE_CLUSTERS = 2, SCOPE_DEVICES = 4, SCOPE_OP
 extern const char *const key_scope_names[KEY_SCOPE_COUNT]; /* by bit */
 
 struct api_key {
-    struct id         id;   /* network_tag(SHA-256 of the key's text) */
+    struct id         id; /* network_tag(SHA-256 of the key's text) */
     uint8_t           hash[32];
     struct account_id account;
     uint32_t          scopes;
@@ -60,7 +61,7 @@ extern const struct record_type api_key_type;
 enum token_for { TOKEN_DEVICE, TOKEN_GATEWAY, TOKEN_FOR_COUNT };
 extern const char *const token_for_names[TOKEN_FOR_COUNT];
 
-struct join_grant { /* a join token, as the network keeps it */
+struct join_grant {       /* a join token, as the network keeps it */
     struct id         id; /* network_tag(SHA-256 of the secret) */
     uint8_t           hash[32];
     enum token_for    purpose;
@@ -97,7 +98,7 @@ struct relay {
 };
 extern const struct record_type relay_type;
 
-struct meta { /* one row */
+struct meta {              /* one row */
     uint64_t       number; /* 1 */
     uint64_t       epoch;
     uint64_t       sequence; /* inputs stepped in all: ids come from it */
@@ -199,20 +200,20 @@ struct input {
 /* ---- effects ------------------------------------------------------------------------------------------ */
 
 enum effect_kind {
-    EFFECT_REPLY,     /* request, error, subject: what was made or is meant; count: see the error (how many, micros) */
-    EFFECT_WELCOME,   /* session, subject: the device or gateway */
-    EFFECT_REFUSE,    /* session, error: close it */
-    EFFECT_CLOSE,     /* session, error: an accepted link that must go */
-    EFFECT_DESIRED,   /* subject = device: send it its desired state */
-    EFFECT_MESH_ALL,  /* subject = node: send it its whole mesh map */
-    EFFECT_MESH_PEER, /* subject = node, other = node: tell it of that peer */
-    EFFECT_MESH_GONE, /* subject = node, key: that peer is none any more */
-    EFFECT_MEET,      /* subject = node: it may meet at the gateway */
-    EFFECT_MEET_GONE, /* subject = node, key */
-    EFFECT_RELAY,     /* subject = relay */
-    EFFECT_RELAY_GONE, /* count = slot */
-    EFFECT_REVOKE,    /* subject = cluster: its tickets are void */
-    EFFECT_GATEWAY_ALL, /* subject = gateway: it came up: everything */
+    EFFECT_REPLY, /* request, error, subject: what was made or is meant; count: see the error (how many, micros) */
+    EFFECT_WELCOME,       /* session, subject: the device or gateway */
+    EFFECT_REFUSE,        /* session, error: close it */
+    EFFECT_CLOSE,         /* session, error: an accepted link that must go */
+    EFFECT_DESIRED,       /* subject = device: send it its desired state */
+    EFFECT_MESH_ALL,      /* subject = node: send it its whole mesh map */
+    EFFECT_MESH_PEER,     /* subject = node, other = node: tell it of that peer */
+    EFFECT_MESH_GONE,     /* subject = node, key: that peer is none any more */
+    EFFECT_MEET,          /* subject = node: it may meet at the gateway */
+    EFFECT_MEET_GONE,     /* subject = node, key */
+    EFFECT_RELAY,         /* subject = relay */
+    EFFECT_RELAY_GONE,    /* count = slot */
+    EFFECT_REVOKE,        /* subject = cluster: its tickets are void */
+    EFFECT_GATEWAY_ALL,   /* subject = gateway: it came up: everything */
     EFFECT_EVENT_CLUSTER, /* subject changed: watchers */
     EFFECT_EVENT_DEVICE,
     EFFECT_KIND_COUNT
@@ -244,10 +245,10 @@ struct change {
 
 /* What one step brought; emptied by the caller between steps. */
 struct effects {
-    struct effect *effects;
-    uint32_t       count;
-    struct change *changes;
-    uint32_t       change_count;
+    struct effect   *effects;
+    uint32_t         count;
+    struct change   *changes;
+    uint32_t         change_count;
     struct transfer *transfers; /* room that changes point into */
     uint32_t         transfer_count;
 };
@@ -267,10 +268,10 @@ extern const struct network_limits network_limits_small; /* tests, one machine's
 extern const struct network_limits network_limits_full;
 
 struct network_config {
-    uint8_t  private_ids[32]; /* key of the ids */
-    uint8_t  secrets[32];     /* key of the clusters' secrets */
-    uint32_t fee_basis_points;
-    uint32_t recipe_count;
+    uint8_t             private_ids[32]; /* key of the ids */
+    uint8_t             secrets[32];     /* key of the clusters' secrets */
+    uint32_t            fee_basis_points;
+    uint32_t            recipe_count;
     struct recipe_facts recipes[NETWORK_RECIPES_MAX];
 };
 
@@ -283,11 +284,11 @@ struct network {
     struct map            accounts_by_tag, devices_by_tag, gateways_by_tag;
     uint8_t              *slots_used; /* of the relay, a byte each */
     struct device       **chosen;     /* room for place_choose */
-    uint64_t         made;       /* ids made in this step */
-    struct instant   back_by;    /* after a start: whoever has not linked again by then is away */
-    uint32_t         watched;    /* place of the cluster that the ticks last looked at */
-    uint32_t         forgot_quotes, forgot_keys, forgot_grants; /* places that were looked at last */
-    uint32_t         telling;    /* place + 1 of the device that hears next of what all must hear; 0: nothing */
+    uint64_t              made;       /* ids made in this step */
+    struct instant        back_by;    /* after a start: whoever has not linked again by then is away */
+    uint32_t              watched;    /* place of the cluster that the ticks last looked at */
+    uint32_t              forgot_quotes, forgot_keys, forgot_grants; /* places that were looked at last */
+    uint32_t telling; /* place + 1 of the device that hears next of what all must hear; 0: nothing */
     struct network_doomed {
         struct table *table;
         void         *row;
@@ -325,14 +326,17 @@ const struct cluster *network_cluster(const struct network *n, struct id id);
 const struct node    *network_node(const struct network *n, struct id id);
 const struct quote   *network_quote(const struct network *n, struct id id);
 /* All nodes of a cluster, the closed ones too: begin with null, end with null. */
-const struct node    *network_cluster_node(const struct network *n, const struct cluster *c, const struct node *after);
-const struct gateway *network_gateway(const struct network *n); /* one that has been up, with a live link if any has; or null */
+const struct node *network_cluster_node(const struct network *n, const struct cluster *c,
+                                        const struct node *after);
+const struct gateway *
+network_gateway(const struct network *n); /* one that has been up, with a live link if any has; or null */
 const struct recipe_facts *network_recipe(const struct network *n, struct str name);
 
 /* What that device should be running. Signature and ticket are left zero: the edge signs. */
 void network_desired(const struct network *n, const struct device *d, struct desired *out);
 /* What to tell node `to` of node `about`; false if it can't be told yet. */
-bool network_peer(const struct network *n, const struct node *to, const struct node *about, struct mesh_peer *out);
+bool network_peer(const struct network *n, const struct node *to, const struct node *about,
+                  struct mesh_peer *out);
 /* Charged up to now, the unsettled part included. */
 struct money network_charged(const struct network *n, const struct cluster *c);
 struct money network_node_charged(const struct network *n, const struct node *x);

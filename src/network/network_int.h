@@ -25,10 +25,10 @@ void           step_reply(struct step *s, struct err e, struct id subject, uint6
 struct id      step_id(struct step *s, struct str kind); /* a new one */
 /* Whether the end of one more cluster would fit. What comes with time waits for the next tick when it would not; what
  * somebody asks for alone in a step always fits. */
-bool           step_has_room(const struct step *s);
+bool step_has_room(const struct step *s);
 /* Moves money, and notes the two accounts and the transfer. */
-struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to, struct money amount,
-                     enum ledger_cause cause, struct id subject);
+struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to,
+                     struct money amount, enum ledger_cause cause, struct id subject);
 
 /* accounts.c */
 void on_sign_in(struct step *s);
@@ -56,11 +56,13 @@ void on_extend(struct step *s);
 void on_terminate(struct step *s);
 
 /* life.c */
-struct node *cluster_node(const struct network *n, const struct cluster *c, const struct node *after); /* walks */
+struct node *cluster_node(const struct network *n, const struct cluster *c,
+                          const struct node *after); /* walks */
 bool         node_is_live(const struct node *x); /* placed or serving: it is in its device's desired state */
 void         cluster_changed(struct step *s, struct cluster *c); /* stored, and its watchers told */
 void         cluster_event(struct step *s, struct cluster *c);   /* only told */
-struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role, uint32_t units);
+struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role,
+                              uint32_t units);
 void         cluster_advance(struct step *s, struct cluster *c); /* what its nodes have reached */
 void         cluster_end(struct step *s, struct cluster *c, bool failed, struct str why);
 void         node_close(struct step *s, struct cluster *c, struct node *x); /* nothing counts any more */
@@ -80,7 +82,7 @@ struct mesh_member node_member(const struct node *x);
 void               node_met(struct step *s, struct cluster *c, struct node *x); /* its key or place is new */
 void               node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
 void               cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
-void               cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
+void cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
 const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
 
 #endif

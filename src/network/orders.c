@@ -26,7 +26,8 @@ void on_quote(struct step *s)
     uint32_t                   want = s->in->quote.quantity;
     struct span                span = s->in->quote.duration;
     if (!r) return step_reply(s, ERR(MISSING, "there is no such recipe"), none, 0);
-    if (want == 0 || want > QUANTITY_MAX) return step_reply(s, ERR(INVALID, "the quantity is 1 to 20,000"), none, 0);
+    if (want == 0 || want > QUANTITY_MAX)
+        return step_reply(s, ERR(INVALID, "the quantity is 1 to 20,000"), none, 0);
     if (span.ms < DURATION_MS_MIN || span.ms > SPAN_MS_MAX)
         return step_reply(s, ERR(INVALID, "the duration is a minute to a year"), none, 0);
     if (want > nodes_most(r) && r->unit == UNIT_MACHINE)
@@ -67,7 +68,8 @@ static struct err quote_usable(const struct step *s, const struct quote *q, uint
     if (!q || !id_eq(q->account.id, s->in->account.id)) return ERR(MISSING, "there is no such quote");
     if (q->taken) return ERR(CONFLICT, "a cluster was already made of this quote: ask for a new one");
     if (!instant_before(s->now, q->expires)) return ERR(EXPIRED, "the quote has expired: ask for a new one");
-    if (!network_recipe(s->n, str_from(q->recipe))) return ERR(MISSING, "the quote's recipe is no longer offered");
+    if (!network_recipe(s->n, str_from(q->recipe)))
+        return ERR(MISSING, "the quote's recipe is no longer offered");
     if (s->in->name[0] && !str_is_label(str_from(s->in->name)))
         return ERR(INVALID, "a cluster's name has 1 to 63 of a-z, 0-9 and '-'");
 
@@ -143,8 +145,9 @@ void on_create(struct step *s)
     if (size == 0)
         return step_reply(s, ERR(CAPACITY, "the network has not that many free any more"), q->id.id, units);
     if (size > nodes_most(r))
-        return step_reply(s, ERR(CAPACITY, "the machines that are free would be more nodes than this recipe can have"),
-                          q->id.id, units);
+        return step_reply(
+            s, ERR(CAPACITY, "the machines that are free would be more nodes than this recipe can have"),
+            q->id.id, units);
 
     struct ledger_account *balance = ledger_account(&n->ledger, LEDGER_BALANCE, s->in->account.id);
     struct cluster        *c       = table_add(&n->clusters, step_id(s, STR("cluster")));

@@ -83,8 +83,8 @@ struct id step_id(struct step *s, struct str kind)
     return id_derive(s->n->id_key, kind, s->n->meta.sequence << 20 | s->n->made++);
 }
 
-struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to, struct money amount,
-                     enum ledger_cause cause, struct id subject)
+struct err step_post(struct step *s, struct ledger_account *from, struct ledger_account *to,
+                     struct money amount, enum ledger_cause cause, struct id subject)
 {
     check(s->out->transfer_count < TRANSFERS_A_STEP_MAX);
     struct transfer *t = &s->out->transfers[s->out->transfer_count];

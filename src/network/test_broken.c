@@ -47,7 +47,8 @@ static void link_goes(int i)
 static const struct node *a_worker(struct id cluster, enum node_state state)
 {
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
-        if (id_eq(x->cluster.id, cluster) && x->role == NODE_WORKER && x->state == state && !x->witness) return x;
+        if (id_eq(x->cluster.id, cluster) && x->role == NODE_WORKER && x->state == state && !x->witness)
+            return x;
     return NULL;
 }
 
@@ -68,14 +69,17 @@ static void every_number_that_is_stored_can_be_shown(void **state)
     for (size_t t = 0; t < network_type_count; t++)
         for (uint32_t i = 0; i < network_types[t]->field_count; i++) {
             const struct field *f = &network_types[t]->fields[i];
-            if (f->kind == FIELD_KIND_U64 || f->kind == FIELD_KIND_I64) assert_true(f->most <= RECORD_INT_MAX && f->least >= -RECORD_INT_MAX);
+            if (f->kind == FIELD_KIND_U64 || f->kind == FIELD_KIND_I64)
+                assert_true(f->most <= RECORD_INT_MAX && f->least >= -RECORD_INT_MAX);
         }
 }
 
 static void prices_that_nobody_can_pay_are_refused(void **state)
 {
     (void)state;
-    struct input in = { .kind = INPUT_TOKEN, .account = w.supplier, .token = { .ask = { HOURLY_MICROS_MAX + 1 }, .valid = { 1000 } } };
+    struct input in = { .kind    = INPUT_TOKEN,
+                        .account = w.supplier,
+                        .token   = { .ask = { HOURLY_MICROS_MAX + 1 }, .valid = { 1000 } } };
     assert_int_equal(world_ask(&w, &in, NULL, NULL).code, ERR_INVALID);
 
     world_come(&w, 2);
@@ -98,8 +102,11 @@ static void the_greatest_machine_that_a_link_can_name_can_be_stored_and_hired(vo
     world_come(&w, 1);
     struct observed o = { .epoch = w.n.meta.epoch, .images_count = 1, .specs_count = 1 };
     memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
-    o.specs[0] = (struct device_specs){ .cpus = 65536, .memory_bytes = (uint64_t)1 << 52, .disk_bytes = (uint64_t)1 << 52,
-                                        .gpus_count = 1, .gpus = { { .memory_mib = 1u << 30 } } };
+    o.specs[0] = (struct device_specs){ .cpus         = 65536,
+                                        .memory_bytes = (uint64_t)1 << 52,
+                                        .disk_bytes   = (uint64_t)1 << 52,
+                                        .gpus_count   = 1,
+                                        .gpus         = { { .memory_mib = 1u << 30 } } };
     assert_int_equal(record_check(&observed_type, &o, NULL).code, ERR_NONE);
     world_observe(&w, 0, &o); /* and the store is loaded again */
 
@@ -159,7 +166,7 @@ static void a_node_that_shows_anothers_key_is_not_believed(void **state)
     (void)state;
     world_come(&w, 3);
     struct id          cluster = world_ready(&w, 3);
-    const struct node *x       = a_worker(cluster, NODE_SERVING), *other = NULL;
+    const struct node *x = a_worker(cluster, NODE_SERVING), *other = NULL;
     for (const struct node *y = NULL; (y = table_next(&w.n.nodes, y));)
         if (y != x) other = y;
     struct observed_node said = { .phase = PHASE_RUNNING };
@@ -240,7 +247,9 @@ static void a_substitute_brings_the_units_that_are_missing_and_no_more(void **st
     static const uint32_t gpus[] = { 2, 2, 1, 8 };
     world_come(&w, 4);
     for (int i = 0; i < 4; i++) device(i)->gpus_count = gpus[i];
-    struct input in = { .kind = INPUT_QUOTE, .account = w.user, .quote = { .recipe = "gpu", .quantity = 4, .duration = { MS_PER_HOUR } } };
+    struct input in = { .kind    = INPUT_QUOTE,
+                        .account = w.user,
+                        .quote   = { .recipe = "gpu", .quantity = 4, .duration = { MS_PER_HOUR } } };
     struct id    quote, cluster;
     assert_int_equal(world_ask(&w, &in, &quote, NULL).code, ERR_NONE);
     assert_int_equal(world_create(&w, quote, &cluster, NULL).code, ERR_NONE);
@@ -312,9 +321,13 @@ static void a_restart_alone_makes_nobody_seen(void **state)
     const struct node *head = NULL;
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
         if (x->role == NODE_HEAD) head = x;
-    struct witnessed seen = { .node = head->id, .incarnation = 1, .entries_count = 1, .entries = { { head->index, 0, true } } };
-    int              i    = world_device_of(&w, head);
-    struct input     in   = { .kind = INPUT_WITNESSED, .session = w.device_session[i], .subject = w.devices[i].id, .witnessed = &seen };
+    struct witnessed seen = {
+        .node = head->id, .incarnation = 1, .entries_count = 1, .entries = { { head->index, 0, true } }
+    };
+    int          i  = world_device_of(&w, head);
+    struct input in = {
+        .kind = INPUT_WITNESSED, .session = w.device_session[i], .subject = w.devices[i].id, .witnessed = &seen
+    };
     world_step(&w, &in);
     assert_int_equal(at(cluster)->state, CLUSTER_CHECKING);
     assert_int_equal(at(cluster)->nodes_alive, 1);
@@ -328,9 +341,15 @@ static void an_old_line_of_a_witness_misses_nobody(void **state)
     const struct node *x = a_worker(cluster, NODE_SERVING), *head = NULL;
     for (const struct node *y = NULL; (y = table_next(&w.n.nodes, y));)
         if (y->role == NODE_HEAD) head = y;
-    struct witnessed seen = { .node = head->id, .incarnation = 1, .age_ms = 60000, .entries_count = 1, .entries = { { x->index, 0, false } } };
+    struct witnessed seen = { .node          = head->id,
+                              .incarnation   = 1,
+                              .age_ms        = 60000,
+                              .entries_count = 1,
+                              .entries       = { { x->index, 0, false } } };
     int              i    = world_device_of(&w, head);
-    struct input     in   = { .kind = INPUT_WITNESSED, .session = w.device_session[i], .subject = w.devices[i].id, .witnessed = &seen };
+    struct input     in   = {
+              .kind = INPUT_WITNESSED, .session = w.device_session[i], .subject = w.devices[i].id, .witnessed = &seen
+    };
     world_step(&w, &in);
     assert_int_equal(x->missed.ms, 0);
     seen.age_ms = 0;

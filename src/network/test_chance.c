@@ -29,7 +29,9 @@ static uint32_t below(uint32_t limit)
 static void link_drops(int device)
 {
     if (!w.device_session[device]) return;
-    struct input in = { .kind = INPUT_LINK_DOWN, .session = w.device_session[device], .subject = w.devices[device].id };
+    struct input in = { .kind    = INPUT_LINK_DOWN,
+                        .session = w.device_session[device],
+                        .subject = w.devices[device].id };
     world_step(&w, &in);
     w.device_session[device] = 0;
 }
@@ -47,7 +49,9 @@ static struct id any_cluster(void)
 static void order(void)
 {
     struct id    quote, cluster;
-    struct input in = { .account = w.user, .subject = any_cluster(), .duration = { DURATION_MS_MIN + below(100000) } };
+    struct input in = { .account  = w.user,
+                        .subject  = any_cluster(),
+                        .duration = { DURATION_MS_MIN + below(100000) } };
     switch (below(3)) {
     case 0:
         if (world_quote(&w, 1 + below(5), DURATION_MS_MIN + below(600000), &quote, NULL).code) return;
@@ -63,8 +67,9 @@ static void work(void)
 {
     struct id cluster = any_cluster();
     if (id_is_none(cluster)) return;
-    static const enum node_phase phases[] = { PHASE_IMAGE, PHASE_MESH, PHASE_STARTING, PHASE_RUNNING, PHASE_RUNNING, PHASE_RUNNING };
-    enum node_phase phase = below(40) ? phases[below(countof(phases))] : PHASE_ENDED;
+    static const enum node_phase phases[] = { PHASE_IMAGE,   PHASE_MESH,    PHASE_STARTING,
+                                              PHASE_RUNNING, PHASE_RUNNING, PHASE_RUNNING };
+    enum node_phase              phase    = below(40) ? phases[below(countof(phases))] : PHASE_ENDED;
     world_work(&w, cluster, phase, prng_below(&chance, 1000000));
 }
 
@@ -104,7 +109,9 @@ static uint64_t any_number(void)
 
 static void any_place(char out[MESH_ENDPOINT_TEXT])
 {
-    static const char *const places[] = { "", "203.0.113.9:1", "203.0.113.9:2", "198.51.100.4:51820", "[2001:db8::1]:51820", "nowhere" };
+    static const char *const places[] = {
+        "", "203.0.113.9:1", "203.0.113.9:2", "198.51.100.4:51820", "[2001:db8::1]:51820", "nowhere"
+    };
     const char *place = places[below(countof(places))];
     memcpy(out, place, strlen(place) + 1);
 }
@@ -112,19 +119,28 @@ static void any_place(char out[MESH_ENDPOINT_TEXT])
 static void observes(int device, const struct node *x)
 {
     static struct observed o;
-    o = (struct observed){ .epoch = below(4) ? w.n.meta.epoch : any_number(), .version = any_number(), .images_count = 1, .nodes_count = 2 };
+    o = (struct observed){ .epoch        = below(4) ? w.n.meta.epoch : any_number(),
+                           .version      = any_number(),
+                           .images_count = 1,
+                           .nodes_count  = 2 };
     memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
     for (int i = 0; i < 2; i++) {
         struct observed_node *said = &o.nodes[i];
-        *said = (struct observed_node){ .node = x->id, .incarnation = 1 + below(2), .phase = below(PHASE_COUNT), .served_ms = any_number(),
-                                        .cpu_milli = 1u << 30, .memory_bytes = any_number() };
-        said->mesh_key[0] = (uint8_t)below(3); /* often another's */
+        *said                      = (struct observed_node){ .node         = x->id,
+                                                             .incarnation  = 1 + below(2),
+                                                             .phase        = below(PHASE_COUNT),
+                                                             .served_ms    = any_number(),
+                                                             .cpu_milli    = 1u << 30,
+                                                             .memory_bytes = any_number() };
+        said->mesh_key[0]          = (uint8_t)below(3); /* often another's */
         any_place(said->inside);
         memset(said->why, 'y', below(sizeof said->why));
     }
     if (below(3) == 0) {
-        o.specs_count = 1;
-        o.specs[0]    = (struct device_specs){ .cpus = 1 + below(65536), .memory_bytes = any_number(), .disk_bytes = any_number() };
+        o.specs_count                 = 1;
+        o.specs[0]                    = (struct device_specs){ .cpus         = 1 + below(65536),
+                                                               .memory_bytes = any_number(),
+                                                               .disk_bytes   = any_number() };
         o.specs[0].gpus_count         = below(ASSIGN_GPUS_MAX + 1);
         o.specs[0].gpus[0].memory_mib = below(1u << 30);
     }
@@ -135,9 +151,12 @@ static void observes(int device, const struct node *x)
 static void witnesses(struct input *in, const struct node *x)
 {
     static struct witnessed seen;
-    seen = (struct witnessed){ .node = x->id, .incarnation = 1, .age_ms = any_number(), .entries_count = WITNESS_ENTRIES };
+    seen = (struct witnessed){
+        .node = x->id, .incarnation = 1, .age_ms = any_number(), .entries_count = WITNESS_ENTRIES
+    };
     for (uint32_t i = 0; i < WITNESS_ENTRIES; i++)
-        seen.entries[i] = (struct witness_entry){ 1 + below(below(2) ? 8 : MESH_INDEX_MAX), any_number(), below(2) };
+        seen.entries[i] =
+            (struct witness_entry){ 1 + below(below(2) ? 8 : MESH_INDEX_MAX), any_number(), below(2) };
     in->kind      = INPUT_WITNESSED;
     in->witnessed = &seen;
     world_step(&w, in);
@@ -164,7 +183,10 @@ static void mischief(void)
         return;
     }
     default:
-        in = (struct input){ .kind = INPUT_GW_SEEN, .session = w.gateway_session, .subject = w.gateway, .gw_seen = { .node = x->id } };
+        in = (struct input){ .kind    = INPUT_GW_SEEN,
+                             .session = w.gateway_session,
+                             .subject = w.gateway,
+                             .gw_seen = { .node = x->id } };
         any_place(in.gw_seen.seen_a);
         any_place(in.gw_seen.seen_b);
         world_step(&w, &in);
@@ -181,7 +203,8 @@ static void check_shown(void)
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));) {
         struct mesh_peer peer;
         assert_int_equal(record_check(&node_type, x, NULL).code, ERR_NONE);
-        if (network_peer(&w.n, x, any_node(), &peer)) assert_int_equal(record_check(&mesh_peer_type, &peer, NULL).code, ERR_NONE);
+        if (network_peer(&w.n, x, any_node(), &peer))
+            assert_int_equal(record_check(&mesh_peer_type, &peer, NULL).code, ERR_NONE);
     }
     for (const struct device *e = NULL; (e = table_next(&w.n.devices, e));) {
         network_desired(&w.n, e, &d);
@@ -203,12 +226,14 @@ static void something_happens(void)
     case 0: link_drops((int)device); return;
     case 1:
     case 2:
-        if (!world_link(&w, (int)device, below(20) ? 1 : 2, false).code && below(8)) world_report(&w, (int)device);
+        if (!world_link(&w, (int)device, below(20) ? 1 : 2, false).code && below(8))
+            world_report(&w, (int)device);
         return;
     case 3: order(); return;
     case 4: {
         struct id cluster = any_cluster();
-        if (!id_is_none(cluster)) world_witness(&w, cluster, below(4) ? 0 : 1 + below(6), prng_below(&chance, 1000000));
+        if (!id_is_none(cluster))
+            world_witness(&w, cluster, below(4) ? 0 : 1 + below(6), prng_below(&chance, 1000000));
         return;
     }
     case 5:
@@ -228,8 +253,10 @@ static void something_happens(void)
     case 11: {
         struct observed o = { .epoch = w.n.meta.epoch - (w.n.meta.epoch > 0) * below(2), .version = below(50) };
         if (!w.device_session[device]) return;
-        if (below(2)) world_observe(&w, (int)device, &o);
-        else world_report(&w, (int)device);
+        if (below(2))
+            world_observe(&w, (int)device, &o);
+        else
+            world_report(&w, (int)device);
         return;
     }
     case 12: lose_one(); return;
@@ -257,7 +284,7 @@ static void come_to_rest(void)
     }
     for (const struct device *d = NULL; (d = table_next(&w.n.devices, d));) assert_int_equal(d->nodes_count, 0);
     assert_int_equal(w.n.relays.live, 0);
-    int64_t user = ledger_balance(&w.n.ledger, LEDGER_BALANCE, w.user.id).micros;
+    int64_t user   = ledger_balance(&w.n.ledger, LEDGER_BALANCE, w.user.id).micros;
     int64_t earned = ledger_balance(&w.n.ledger, LEDGER_EARNINGS, w.supplier.id).micros;
     int64_t fees   = ledger_balance(&w.n.ledger, LEDGER_FEES, (struct id){ { 0 } }).micros;
     assert_int_equal(user + earned + fees, 5000000);
@@ -285,7 +312,8 @@ static void whatever_happens_the_promises_hold(void **state)
     const uint64_t *first = *state;
     for (uint64_t i = 0; i < RUNS; i++) run(*first + i);
     print_message("ready %u healed %u ended %u failed %u charged %u\n", ready, healed, ended, failed, charged);
-    assert_true(ready > RUNS / 2 && healed > 0 && failed > RUNS / 10 && ended > RUNS / 10 && charged > RUNS / 2);
+    assert_true(ready > RUNS / 2 && healed > 0 && failed > RUNS / 10 && ended > RUNS / 10 &&
+                charged > RUNS / 2);
 }
 
 /* The same with liars among the machines: less comes to be ready, nothing comes to be untrue. */

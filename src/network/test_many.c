@@ -22,8 +22,13 @@ static struct id         gateway;
 static struct id         devices[DEVICES_MAX]; /* their sessions are 1 + place */
 
 static const struct network_limits limits = {
-    .accounts_max = 8,    .devices_max = DEVICES_MAX, .clusters_max = 16, .nodes_max = 2 * DEVICES_MAX,
-    .quotes_max   = 1024, .keys_max = DEVICES_MAX + 8, .relays_max = 30000,
+    .accounts_max = 8,
+    .devices_max  = DEVICES_MAX,
+    .clusters_max = 16,
+    .nodes_max    = 2 * DEVICES_MAX,
+    .quotes_max   = 1024,
+    .keys_max     = DEVICES_MAX + 8,
+    .relays_max   = 30000,
 };
 
 static void print_check(const char *condition, const char *file, int line)
@@ -58,8 +63,12 @@ static uint32_t told(enum effect_kind kind)
 
 static struct id join(enum token_for purpose, uint64_t session)
 {
-    struct input token = { .kind = INPUT_TOKEN, .account = user, .token = { .purpose = purpose, .valid = { MS_PER_DAY } } };
-    struct input link  = { .kind = INPUT_LINK_UP, .session = session, .link = { .purpose = purpose, .has_token = true } };
+    struct input token = { .kind    = INPUT_TOKEN,
+                           .account = user,
+                           .token   = { .purpose = purpose, .valid = { MS_PER_DAY } } };
+    struct input link  = { .kind    = INPUT_LINK_UP,
+                           .session = session,
+                           .link    = { .purpose = purpose, .has_token = true } };
     memcpy(token.token.hash, &session, sizeof session);
     memcpy(link.link.token_hash, &session, sizeof session);
     memcpy(link.link.public_key, &session, sizeof session);
@@ -72,7 +81,7 @@ static struct id join(enum token_for purpose, uint64_t session)
 
 static void gateway_is_up(const char *tunnel)
 {
-    struct input in = { .kind = INPUT_GW_UP, .session = UINT32_MAX, .subject = gateway };
+    struct input in          = { .kind = INPUT_GW_UP, .session = UINT32_MAX, .subject = gateway };
     in.gw_up.relay_port_base = 1024;
     in.gw_up.relay_slots     = 30000;
     memcpy(in.gw_up.relay_host, "203.0.113.2", 12);
@@ -83,11 +92,16 @@ static void gateway_is_up(const char *tunnel)
 static void open_network(uint32_t count)
 {
     struct network_config config = { .recipe_count = 1 };
-    config.recipes[0] = (struct recipe_facts){ .name = "ray", .image = IMAGE, .unit = UNIT_MACHINE, .nodes_max = NETWORK_NODES_MAX,
-                                               .ready_timeout = { MS_PER_HOUR }, .silent = { 500 }, .missed = { 4000 } };
-    size_t bytes = network_bytes(&limits);
-    memory       = calloc(1, bytes);
-    room         = malloc(effects_bytes());
+    config.recipes[0]            = (struct recipe_facts){ .name          = "ray",
+                                                          .image         = IMAGE,
+                                                          .unit          = UNIT_MACHINE,
+                                                          .nodes_max     = NETWORK_NODES_MAX,
+                                                          .ready_timeout = { MS_PER_HOUR },
+                                                          .silent        = { 500 },
+                                                          .missed        = { 4000 } };
+    size_t bytes                 = network_bytes(&limits);
+    memory                       = calloc(1, bytes);
+    room                         = malloc(effects_bytes());
     assert_true(memory && room);
     check_print_by(print_check);
     network_init(&n, &limits, &config, memory, bytes);
@@ -95,7 +109,8 @@ static void open_network(uint32_t count)
     now = (struct instant){ 1700000000000 };
     step((struct input){ .kind = INPUT_START }, EFFECT_REPLY);
     now.ms += 20000;
-    user = (struct account_id){ ask((struct input){ .kind = INPUT_SIGN_IN, .sign_in = { .scopes = SCOPE_ALL, .valid = { MS_PER_DAY } } }) };
+    user = (struct account_id){ ask(
+        (struct input){ .kind = INPUT_SIGN_IN, .sign_in = { .scopes = SCOPE_ALL, .valid = { MS_PER_DAY } } }) };
     ask((struct input){ .kind = INPUT_GRANT, .account = user, .grant = { 1000000000 } });
     gateway = join(TOKEN_GATEWAY, UINT32_MAX);
     gateway_is_up("a:443");
@@ -105,7 +120,8 @@ static void open_network(uint32_t count)
     memcpy(o.images[0].image, IMAGE, sizeof IMAGE);
     for (uint32_t i = 0; i < count; i++) {
         devices[i] = join(TOKEN_DEVICE, i + 1);
-        step((struct input){ .kind = INPUT_OBSERVED, .session = i + 1, .subject = devices[i], .observed = &o }, EFFECT_REPLY);
+        step((struct input){ .kind = INPUT_OBSERVED, .session = i + 1, .subject = devices[i], .observed = &o },
+             EFFECT_REPLY);
     }
 }
 
@@ -119,8 +135,10 @@ static int close_network(void **state)
 
 static struct id hire(uint32_t quantity)
 {
-    struct id quote = ask((struct input){ .kind = INPUT_QUOTE, .account = user,
-                                          .quote = { .recipe = "ray", .quantity = quantity, .duration = { MS_PER_DAY } } });
+    struct id quote =
+        ask((struct input){ .kind    = INPUT_QUOTE,
+                            .account = user,
+                            .quote   = { .recipe = "ray", .quantity = quantity, .duration = { MS_PER_DAY } } });
     return ask((struct input){ .kind = INPUT_CREATE, .account = user, .subject = quote });
 }
 
@@ -132,11 +150,15 @@ static uint64_t session_of(const struct node *x)
 static void works(const struct node *x, enum node_phase phase, bool has_key, uint64_t served_ms)
 {
     static struct observed o;
-    o          = (struct observed){ .epoch = n.meta.epoch, .nodes_count = 1, .images_count = 1 };
-    o.nodes[0] = (struct observed_node){ .node = x->id, .incarnation = 1, .phase = phase, .served_ms = served_ms };
+    o = (struct observed){ .epoch = n.meta.epoch, .nodes_count = 1, .images_count = 1 };
+    o.nodes[0] =
+        (struct observed_node){ .node = x->id, .incarnation = 1, .phase = phase, .served_ms = served_ms };
     memcpy(o.images[0].image, IMAGE, sizeof IMAGE);
     if (has_key) memcpy(o.nodes[0].mesh_key, x->id.id.bytes, ID_BYTES);
-    step((struct input){ .kind = INPUT_OBSERVED, .session = session_of(x), .subject = x->device.id, .observed = &o }, EFFECT_REPLY);
+    step(
+        (struct input){
+            .kind = INPUT_OBSERVED, .session = session_of(x), .subject = x->device.id, .observed = &o },
+        EFFECT_REPLY);
 }
 
 /* All were seen for so long, as the head says; the first worker says it of the head. */
@@ -149,7 +171,10 @@ static void witness(const struct cluster *c, uint64_t seen_ms)
             w = (struct witnessed){ .node = by->id, .incarnation = 1 };
             for (uint32_t i = first; i <= c->size && w.entries_count < WITNESS_ENTRIES; i++)
                 w.entries[w.entries_count++] = (struct witness_entry){ i, seen_ms, true };
-            step((struct input){ .kind = INPUT_WITNESSED, .session = session_of(by), .subject = by->device.id, .witnessed = &w },
+            step((struct input){ .kind      = INPUT_WITNESSED,
+                                 .session   = session_of(by),
+                                 .subject   = by->device.id,
+                                 .witnessed = &w },
                  EFFECT_REPLY);
         }
     }
@@ -167,8 +192,10 @@ static void a_large_mesh_ends_in_one_step(void **state)
     uint32_t              met     = 0;
     for (const struct node *x = NULL; (x = network_cluster_node(&n, c, x)); met++) {
         works(x, PHASE_MESH, true, 0);
-        struct input seen = { .kind = INPUT_GW_SEEN, .session = UINT32_MAX, .subject = gateway, .gw_seen = { .node = x->id } };
-        uint32_t     site = met < 80 ? 0 : met;
+        struct input seen = {
+            .kind = INPUT_GW_SEEN, .session = UINT32_MAX, .subject = gateway, .gw_seen = { .node = x->id }
+        };
+        uint32_t site = met < 80 ? 0 : met;
         snprintf(seen.gw_seen.seen_a, MESH_ENDPOINT_TEXT, "198.51.%u.%u:51820", site / 256, site % 256);
         memcpy(seen.gw_seen.seen_b, seen.gw_seen.seen_a, MESH_ENDPOINT_TEXT);
         step(seen, EFFECT_REPLY);
@@ -194,7 +221,8 @@ static void what_comes_to_all_at_once_is_spread_over_ticks(void **state)
     const struct cluster *clusters[CLUSTERS];
     for (int i = 0; i < CLUSTERS; i++) {
         clusters[i] = network_cluster(&n, hire(NODES));
-        for (const struct node *x = NULL; (x = network_cluster_node(&n, clusters[i], x));) works(x, PHASE_RUNNING, false, 0);
+        for (const struct node *x = NULL; (x = network_cluster_node(&n, clusters[i], x));)
+            works(x, PHASE_RUNNING, false, 0);
     }
     now.ms += 10;
     for (int i = 0; i < CLUSTERS; i++) {
@@ -202,7 +230,8 @@ static void what_comes_to_all_at_once_is_spread_over_ticks(void **state)
         assert_int_equal(clusters[i]->state, CLUSTER_READY);
     }
     for (int i = 0; i < CLUSTERS; i++) {
-        for (const struct node *x = NULL; (x = network_cluster_node(&n, clusters[i], x));) works(x, PHASE_RUNNING, false, SETTLE_MS);
+        for (const struct node *x = NULL; (x = network_cluster_node(&n, clusters[i], x));)
+            works(x, PHASE_RUNNING, false, SETTLE_MS);
         witness(clusters[i], SETTLE_MS);
     }
 

@@ -60,14 +60,17 @@ static const struct node *a_worker(struct id cluster)
 {
     const struct node *found = NULL;
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
-        if (id_eq(x->cluster.id, cluster) && x->role == NODE_WORKER && x->state == NODE_SERVING && !x->witness) found = x;
+        if (id_eq(x->cluster.id, cluster) && x->role == NODE_WORKER && x->state == NODE_SERVING && !x->witness)
+            found = x;
     assert_non_null(found);
     return found;
 }
 
 static void link_goes(int device)
 {
-    struct input in = { .kind = INPUT_LINK_DOWN, .session = w.device_session[device], .subject = w.devices[device].id };
+    struct input in = { .kind    = INPUT_LINK_DOWN,
+                        .session = w.device_session[device],
+                        .subject = w.devices[device].id };
     world_step(&w, &in);
     w.device_session[device] = 0;
 }
@@ -107,8 +110,11 @@ static void a_node_is_charged_the_least_of_reported_elapsed_and_seen(void **stat
         { 1000, 5000, 5000, 1000 }, { 0, 5000, 5000, 0 },     { 1000, 0, 1000, 0 },
     };
     for (size_t i = 0; i < countof(rows); i++) {
-        struct node x = { .state = NODE_SERVING, .units = 1, .passed = { 77 }, .served_ms = (uint64_t)rows[i].served,
-                          .seen_ms = (uint64_t)rows[i].seen };
+        struct node x = { .state     = NODE_SERVING,
+                          .units     = 1,
+                          .passed    = { 77 },
+                          .served_ms = (uint64_t)rows[i].served,
+                          .seen_ms   = (uint64_t)rows[i].seen };
         assert_int_equal(node_counted(&x, (struct instant){ 77 + rows[i].elapsed }).ms, rows[i].counted);
         x.closed = (struct instant){ 77 + rows[i].elapsed };
         assert_int_equal(node_counted(&x, (struct instant){ 1 << 30 }).ms, rows[i].counted);
@@ -164,7 +170,9 @@ static void a_lost_worker_is_replaced_and_bills_nothing_more(void **state)
     assert_int_equal(world_link(&w, device, 9, false).code, ERR_NONE);
     struct observed o = { .epoch = w.n.meta.epoch, .nodes_count = 1, .images_count = 1 };
     memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
-    o.nodes[0] = (struct observed_node){ .node = { lost }, .incarnation = 1, .phase = PHASE_RUNNING, .served_ms = 900000 };
+    o.nodes[0] = (struct observed_node){
+        .node = { lost }, .incarnation = 1, .phase = PHASE_RUNNING, .served_ms = 900000
+    };
     world_observe(&w, device, &o);
     struct desired d;
     network_desired(&w.n, network_device(&w.n, w.devices[device].id), &d);
@@ -305,7 +313,8 @@ static void others_clusters_and_devices_do_not_exist(void **state)
     assert_int_equal(world_ask(&w, &in, NULL, NULL).code, ERR_MISSING);
     in = (struct input){ .kind = INPUT_RETIRE, .account = w.user, .subject = w.devices[0].id };
     assert_int_equal(world_ask(&w, &in, NULL, NULL).code, ERR_MISSING);
-    in = (struct input){ .kind = INPUT_EXTEND, .account = w.supplier, .subject = cluster, .duration = { HOUR } };
+    in =
+        (struct input){ .kind = INPUT_EXTEND, .account = w.supplier, .subject = cluster, .duration = { HOUR } };
     assert_int_equal(world_ask(&w, &in, NULL, NULL).code, ERR_MISSING);
 }
 
@@ -315,7 +324,7 @@ static void an_extension_costs_the_difference_and_moves_the_end(void **state)
     world_come(&w, 3);
     struct id      cluster = world_ready(&w, 3);
     struct instant ends    = at(cluster)->ends;
-    struct input   in      = { .kind = INPUT_EXTEND, .account = w.user, .subject = cluster, .duration = { HOUR / 2 } };
+    struct input in = { .kind = INPUT_EXTEND, .account = w.user, .subject = cluster, .duration = { HOUR / 2 } };
     assert_int_equal(world_ask(&w, &in, NULL, NULL).code, ERR_NONE);
     assert_int_equal(at(cluster)->ends.ms, ends.ms + HOUR / 2);
     assert_int_equal(at(cluster)->escrow.micros, 3 * ASK * 3 / 2);
@@ -341,7 +350,9 @@ static void a_join_token_is_good_once_and_for_one_kind(void **state)
 {
     (void)state;
     world_come(&w, 1);
-    struct input in = { .kind = INPUT_LINK_UP, .session = 9001, .link = { .purpose = TOKEN_DEVICE, .has_token = true } };
+    struct input in       = { .kind    = INPUT_LINK_UP,
+                              .session = 9001,
+                              .link    = { .purpose = TOKEN_DEVICE, .has_token = true } };
     in.link.public_key[0] = 200;
     in.link.token_hash[0] = 1; /* device 0's */
     in.link.token_hash[1] = 0xd;

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-#define WITNESS_FRESH_MS 3000  /* a line older than this says nothing about now */
-#define DEVICE_RESTS_MS 10000  /* before a device that lost a node of a cluster gets another one of it */
+#define WITNESS_FRESH_MS 3000 /* a line older than this says nothing about now */
+#define DEVICE_RESTS_MS 10000 /* before a device that lost a node of a cluster gets another one of it */
 #define FORGET_A_TICK_MAX 4096
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
 
@@ -21,10 +21,12 @@ static const struct witness_entry *entry_of(const struct witnessed *w, uint32_t 
     return NULL;
 }
 
-static void take_entry(struct step *s, struct cluster *c, struct node *by, struct node *x, const struct witness_entry *e)
+static void take_entry(struct step *s, struct cluster *c, struct node *by, struct node *x,
+                       const struct witness_entry *e)
 {
     /* The head's word counts for the others, another's for the head; alone, there is nobody else. */
-    if (by == x ? c->size == 1 : by->role == NODE_HEAD || x->role == NODE_HEAD) node_witnessed(x, by->id, e->seen_ms);
+    if (by == x ? c->size == 1 : by->role == NODE_HEAD || x->role == NODE_HEAD)
+        node_witnessed(x, by->id, e->seen_ms);
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
     if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     if (!e->alive && by != x) {
@@ -37,7 +39,8 @@ static void take_entry(struct step *s, struct cluster *c, struct node *by, struc
 
 static bool is_seen(const struct step *s, const struct node *x)
 {
-    return x->missed.ms == 0 && x->alive.ms > x->made.ms && instant_since(s->now, x->alive).ms <= WITNESS_FRESH_MS;
+    return x->missed.ms == 0 && x->alive.ms > x->made.ms &&
+           instant_since(s->now, x->alive).ms <= WITNESS_FRESH_MS;
 }
 
 static void node_pass(struct step *s, struct node *x)
@@ -117,9 +120,10 @@ void on_witnessed(struct step *s)
 static struct recipe_facts patience(const struct network *n, const struct cluster *c)
 {
     const struct recipe_facts *r = network_recipe(n, str_from(c->recipe));
-    return r ? *r : (struct recipe_facts){ .silent        = { SILENT_MS_MAX },
-                                           .missed        = { SILENT_MS_MAX },
-                                           .ready_timeout = { MS_PER_HOUR } };
+    return r ? *r
+             : (struct recipe_facts){ .silent        = { SILENT_MS_MAX },
+                                      .missed        = { SILENT_MS_MAX },
+                                      .ready_timeout = { MS_PER_HOUR } };
 }
 
 static bool link_is_gone(const struct step *s, const struct node *x, struct span for_so_long)
@@ -140,9 +144,11 @@ static bool head_is_missed(const struct step *s, const struct cluster *c, const 
 }
 
 /* A device that takes a place and never begins must not keep the cluster from healing. */
-static bool replacement_is_late(const struct step *s, const struct cluster *c, const struct node *x, struct span most)
+static bool replacement_is_late(const struct step *s, const struct cluster *c, const struct node *x,
+                                struct span most)
 {
-    return !cluster_is_forming(c) && instant_since(s->now, x->made).ms > most.ms && instant_before(s->n->back_by, s->now);
+    return !cluster_is_forming(c) && instant_since(s->now, x->made).ms > most.ms &&
+           instant_before(s->n->back_by, s->now);
 }
 
 static bool is_lost(const struct step *s, const struct cluster *c, const struct node *x)
@@ -151,7 +157,8 @@ static bool is_lost(const struct step *s, const struct cluster *c, const struct 
     if (x->phase == PHASE_ENDED) return true;
     struct recipe_facts r = patience(s->n, c);
     if (x->role == NODE_HEAD) return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
-    if (x->state == NODE_PLACED) return link_is_gone(s, x, r.silent) || replacement_is_late(s, c, x, r.ready_timeout);
+    if (x->state == NODE_PLACED)
+        return link_is_gone(s, x, r.silent) || replacement_is_late(s, c, x, r.ready_timeout);
     if (x->missed.ms == 0) return false;
     return link_is_gone(s, x, r.silent) || instant_since(s->now, x->missed).ms >= r.missed.ms;
 }
@@ -203,8 +210,8 @@ static struct device *substitute(struct step *s, const struct cluster *c, const 
 {
     struct device  *spare = NULL;
     struct device **found = s->n->chosen;
-    uint32_t        most  = s->n->devices.most - 1 < c->lost ? s->n->devices.most : c->lost + 1; /* one is another */
-    uint32_t        count = place_choose(&s->n->devices, need, most, found);
+    uint32_t most  = s->n->devices.most - 1 < c->lost ? s->n->devices.most : c->lost + 1; /* one is another */
+    uint32_t count = place_choose(&s->n->devices, need, most, found);
     for (uint32_t i = 0; i < count; i++) {
         bool rested;
         if (!has_failed(s, c, found[i], &rested)) return found[i];
@@ -214,7 +221,8 @@ static struct device *substitute(struct step *s, const struct cluster *c, const 
 }
 
 /* What a substitute must be, so that all missing ones together bring the missing units. */
-static struct place_need need_of(const struct cluster *c, const struct recipe_facts *r, uint32_t nodes, uint32_t units)
+static struct place_need need_of(const struct cluster *c, const struct recipe_facts *r, uint32_t nodes,
+                                 uint32_t units)
 {
     return (struct place_need){ .gpus_min   = r->unit == UNIT_GPU ? (units + nodes - 1) / nodes : 0,
                                 .cpus_min   = r->cpus_min,
@@ -237,10 +245,12 @@ static void fill(struct step *s, struct cluster *c)
         struct place_need need = room ? need_of(c, r, nodes, units) : (struct place_need){ 0 };
         struct device    *d    = room ? substitute(s, c, &need) : NULL;
         if (!d) {
-            if (cluster_is_forming(c)) cluster_end(s, c, true, STR("a device was lost before it was ready, and no other is free"));
+            if (cluster_is_forming(c))
+                cluster_end(s, c, true, STR("a device was lost before it was ready, and no other is free"));
             return;
         }
-        uint32_t most = units - (nodes - 1), brings = place_units(d, &need) < most ? place_units(d, &need) : most;
+        uint32_t most   = units - (nodes - 1),
+                 brings = place_units(d, &need) < most ? place_units(d, &need) : most;
         units -= brings;
         cluster_add_node(s, c, d, NODE_WORKER, brings);
         appoint_witness(s, c);
@@ -269,7 +279,8 @@ static void watch_ending(struct step *s, struct cluster *c)
     bool back = !instant_before(s->now, s->n->back_by); /* after a start, last reports need time to come */
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         if (!step_has_room(s)) return;
-        if (x->state == NODE_CLOSING && back && instant_since(s->now, x->closed).ms >= NODE_CLOSING_MS) node_settle(s, c, x);
+        if (x->state == NODE_CLOSING && back && instant_since(s->now, x->closed).ms >= NODE_CLOSING_MS)
+            node_settle(s, c, x);
         if (x->state != NODE_CLOSED) return;
     }
     finish(s, c);
@@ -290,7 +301,8 @@ static void watch_cluster(struct step *s, struct cluster *c)
 {
     const struct recipe_facts *r = network_recipe(s->n, str_from(c->recipe));
     if (c->state == CLUSTER_ENDING) return watch_ending(s, c);
-    if (c->ends.ms && !instant_before(s->now, c->ends)) return cluster_end(s, c, false, STR("what was paid for has ended"));
+    if (c->ends.ms && !instant_before(s->now, c->ends))
+        return cluster_end(s, c, false, STR("what was paid for has ended"));
     if (cluster_is_forming(c) && r && instant_since(s->now, c->made).ms > r->ready_timeout.ms)
         return cluster_end(s, c, true, STR("it was not ready in the time its recipe gives it"));
 

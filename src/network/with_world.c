@@ -16,19 +16,31 @@ struct row {
 };
 
 static const struct network_limits limits = {
-    .accounts_max = 16, .devices_max = 16, .clusters_max = 64, .nodes_max = 512,
-    .quotes_max = 64,   .keys_max = 64,    .relays_max = 64,
+    .accounts_max = 16,
+    .devices_max  = 16,
+    .clusters_max = 64,
+    .nodes_max    = 512,
+    .quotes_max   = 64,
+    .keys_max     = 64,
+    .relays_max   = 64,
 };
 
 static struct network_config config(void)
 {
     struct network_config c = { .fee_basis_points = 25, .recipe_count = 2 };
-    c.private_ids[0] = 1;
-    c.secrets[0]     = 2;
-    c.recipes[0]     = (struct recipe_facts){ .name = "ray", .image = WORLD_IMAGE, .unit = UNIT_MACHINE, .nodes_max = 100,
-                                              .cpus_min = 1, .memory_min = 1, .ready_timeout = { 60000 }, .silent = { 500 }, .missed = { 4000 } };
-    c.recipes[1]      = c.recipes[0];
-    c.recipes[1].unit = UNIT_GPU;
+    c.private_ids[0]        = 1;
+    c.secrets[0]            = 2;
+    c.recipes[0]            = (struct recipe_facts){ .name          = "ray",
+                                                     .image         = WORLD_IMAGE,
+                                                     .unit          = UNIT_MACHINE,
+                                                     .nodes_max     = 100,
+                                                     .cpus_min      = 1,
+                                                     .memory_min    = 1,
+                                                     .ready_timeout = { 60000 },
+                                                     .silent        = { 500 },
+                                                     .missed        = { 4000 } };
+    c.recipes[1]            = c.recipes[0];
+    c.recipes[1].unit       = UNIT_GPU;
     memcpy(c.recipes[1].name, "gpu", sizeof "gpu");
     return c;
 }
@@ -73,7 +85,8 @@ static void keep(struct world *w, const struct change *c)
 
     struct row *row = NULL;
     for (uint32_t i = 0; i < w->row_count && !row; i++)
-        if (w->rows[i].type == c->type && w->rows[i].number == number && id_eq(w->rows[i].id, id)) row = &w->rows[i];
+        if (w->rows[i].type == c->type && w->rows[i].number == number && id_eq(w->rows[i].id, id))
+            row = &w->rows[i];
     if (!row) {
         check(w->row_count < ROWS_MAX);
         row  = &w->rows[w->row_count++];
@@ -84,7 +97,8 @@ static void keep(struct world *w, const struct change *c)
     if (c->removed) return;
     row->content = calloc(1, c->type->size);
     check(row->content);
-    for (uint32_t i = 0; i < c->type->field_count; i++) copy_stored(&c->type->fields[i], c->record, row->content);
+    for (uint32_t i = 0; i < c->type->field_count; i++)
+        copy_stored(&c->type->fields[i], c->record, row->content);
 }
 
 static void load(const struct world *w, struct network *n)
@@ -137,7 +151,9 @@ void world_step(struct world *w, struct input *in)
 void world_pass(struct world *w, int64_t ms)
 {
     for (int64_t end = w->now.ms + ms; w->now.ms < end;) {
-        int64_t step = end - w->now.ms < NETWORK_TICK_MS ? end - w->now.ms : ms > 30000 ? ms / 100 : NETWORK_TICK_MS;
+        int64_t step = end - w->now.ms < NETWORK_TICK_MS ? end - w->now.ms
+                       : ms > 30000                      ? ms / 100
+                                                         : NETWORK_TICK_MS;
         w->now.ms += step;
         world_step(w, &(struct input){ .kind = INPUT_TICK });
     }
@@ -175,9 +191,9 @@ void world_open(struct world *w)
     init(w, &w->n, w->memory);
     world_step(w, &(struct input){ .kind = INPUT_START, .start = { { 7 } } });
     w->now.ms += 20000; /* long after the start: nobody is waited for any more */
-    w->operator = world_sign_in(w, 1, true);
-    w->user     = world_sign_in(w, 2, false);
-    w->supplier = world_sign_in(w, 3, false);
+    w->operator        = world_sign_in(w, 1, true);
+    w->user            = world_sign_in(w, 2, false);
+    w->supplier        = world_sign_in(w, 3, false);
     struct input grant = { .kind = INPUT_GRANT, .account = w->user, .grant = { 5000000 } };
     check(world_ask(w, &grant, NULL, NULL).code == ERR_NONE);
 }
@@ -201,7 +217,8 @@ void world_restart(struct world *w)
 struct account_id world_sign_in(struct world *w, uint8_t seed, bool operator)
 {
     struct id    id;
-    struct input in = { .kind = INPUT_SIGN_IN, .sign_in = { .operator = operator, .scopes = SCOPE_ALL, .valid = { MS_PER_DAY } } };
+    struct input in          = { .kind    = INPUT_SIGN_IN,
+                                 .sign_in = { .operator = operator, .scopes = SCOPE_ALL, .valid = { MS_PER_DAY } } };
     in.sign_in.public_key[0] = seed;
     in.sign_in.key_hash[0]   = seed;
     check(world_ask(w, &in, &id, NULL).code == ERR_NONE);
@@ -212,8 +229,9 @@ struct account_id world_sign_in(struct world *w, uint8_t seed, bool operator)
 
 static void give_token(struct world *w, enum token_for purpose, uint8_t seed)
 {
-    struct input in = { .kind = INPUT_TOKEN, .account = w->supplier,
-                        .token = { .purpose = purpose, .ask = { ASK }, .valid = { MS_PER_DAY } } };
+    struct input in  = { .kind    = INPUT_TOKEN,
+                         .account = w->supplier,
+                         .token   = { .purpose = purpose, .ask = { ASK }, .valid = { MS_PER_DAY } } };
     in.token.hash[0] = seed;
     in.token.hash[1] = 0xd;
     check(world_ask(w, &in, NULL, NULL).code == ERR_NONE);
@@ -221,8 +239,9 @@ static void give_token(struct world *w, enum token_for purpose, uint8_t seed)
 
 struct err world_link(struct world *w, int device, uint8_t instance, bool with_token)
 {
-    struct input in = { .kind = INPUT_LINK_UP, .session = ++w->sessions,
-                        .link = { .purpose = TOKEN_DEVICE, .has_token = with_token } };
+    struct input in       = { .kind    = INPUT_LINK_UP,
+                              .session = ++w->sessions,
+                              .link    = { .purpose = TOKEN_DEVICE, .has_token = with_token } };
     in.link.public_key[0] = (uint8_t)(100 + device);
     in.link.instance[0]   = instance;
     in.link.token_hash[0] = (uint8_t)(1 + device);
@@ -238,7 +257,9 @@ struct err world_link(struct world *w, int device, uint8_t instance, bool with_t
 
 void world_observe(struct world *w, int device, struct observed *o)
 {
-    struct input in = { .kind = INPUT_OBSERVED, .session = w->device_session[device], .subject = w->devices[device].id,
+    struct input in = { .kind     = INPUT_OBSERVED,
+                        .session  = w->device_session[device],
+                        .subject  = w->devices[device].id,
                         .observed = o };
     world_step(w, &in);
 }
@@ -259,14 +280,16 @@ void world_report(struct world *w, int device)
 
 void world_gateway_back(struct world *w)
 {
-    struct input in = { .kind = INPUT_LINK_UP, .session = ++w->sessions, .link = { .purpose = TOKEN_GATEWAY, .has_token = true } };
+    struct input in       = { .kind    = INPUT_LINK_UP,
+                              .session = ++w->sessions,
+                              .link    = { .purpose = TOKEN_GATEWAY, .has_token = true } };
     in.link.public_key[0] = 99;
     in.link.token_hash[0] = 99;
     in.link.token_hash[1] = 0xd;
     world_step(w, &in);
-    w->gateway         = world_effect(w, EFFECT_WELCOME)->subject;
-    w->gateway_session = in.session;
-    struct input up    = { .kind = INPUT_GW_UP, .session = in.session, .subject = w->gateway };
+    w->gateway           = world_effect(w, EFFECT_WELCOME)->subject;
+    w->gateway_session   = in.session;
+    struct input up      = { .kind = INPUT_GW_UP, .session = in.session, .subject = w->gateway };
     up.gw_up.relay_slots = 16;
     memcpy(up.gw_up.relay_host, "203.0.113.2", 12);
     up.gw_up.relay_port_base = 30000;
@@ -298,10 +321,12 @@ int world_device_of(const struct world *w, const struct node *x)
 
 /* ---- clusters ----------------------------------------------------------------------------------------- */
 
-struct err world_quote(struct world *w, uint32_t quantity, int64_t duration_ms, struct id *quote, uint64_t *count)
+struct err world_quote(struct world *w, uint32_t quantity, int64_t duration_ms, struct id *quote,
+                       uint64_t *count)
 {
-    struct input in = { .kind = INPUT_QUOTE, .account = w->user,
-                        .quote = { .recipe = "ray", .quantity = quantity, .duration = { duration_ms } } };
+    struct input in = { .kind    = INPUT_QUOTE,
+                        .account = w->user,
+                        .quote   = { .recipe = "ray", .quantity = quantity, .duration = { duration_ms } } };
     return world_ask(w, &in, quote, count);
 }
 
@@ -333,7 +358,9 @@ void world_work(struct world *w, struct id cluster, enum node_phase phase, uint6
         if (!id_eq(x->cluster.id, cluster) || x->state == NODE_CLOSED || !w->device_session[device]) continue;
         struct observed       o = report(w, device);
         struct observed_node *r = &o.nodes[o.nodes_count++];
-        *r = (struct observed_node){ .node = x->id, .incarnation = x->incarnation, .phase = phase, .served_ms = served_ms };
+        *r                      = (struct observed_node){
+                                 .node = x->id, .incarnation = x->incarnation, .phase = phase, .served_ms = served_ms
+        };
         r->mesh_key[0] = 1;
         memcpy(r->mesh_key + 1, x->id.id.bytes, ID_BYTES);
         if (phase == PHASE_ENDED) {
@@ -350,12 +377,17 @@ void world_witness(struct world *w, struct id cluster, uint32_t missing, uint64_
 {
     for (const struct node *by = NULL; (by = table_next(&w->n.nodes, by));) {
         int device = world_device_of(w, by);
-        if (!id_eq(by->cluster.id, cluster) || !by->witness || by->state == NODE_CLOSED || !w->device_session[device]) continue;
+        if (!id_eq(by->cluster.id, cluster) || !by->witness || by->state == NODE_CLOSED ||
+            !w->device_session[device])
+            continue;
         struct witnessed seen = { .node = by->id, .incarnation = by->incarnation };
         for (const struct node *x = NULL; (x = table_next(&w->n.nodes, x));)
             if (id_eq(x->cluster.id, cluster) && x->state != NODE_CLOSED)
-                seen.entries[seen.entries_count++] = (struct witness_entry){ x->index, seen_ms, x->index != missing };
-        struct input in = { .kind = INPUT_WITNESSED, .session = w->device_session[device], .subject = w->devices[device].id,
+                seen.entries[seen.entries_count++] =
+                    (struct witness_entry){ x->index, seen_ms, x->index != missing };
+        struct input in = { .kind      = INPUT_WITNESSED,
+                            .session   = w->device_session[device],
+                            .subject   = w->devices[device].id,
                             .witnessed = &seen };
         world_step(w, &in);
     }

@@ -38,7 +38,8 @@ static void sink(struct device **heap, uint32_t count, uint32_t at)
 
 static void rise(struct device **heap, uint32_t at)
 {
-    for (; at && goes_before(heap[(at - 1) / 2], heap[at]); at = (at - 1) / 2) swap(&heap[at], &heap[(at - 1) / 2]);
+    for (; at && goes_before(heap[(at - 1) / 2], heap[at]); at = (at - 1) / 2)
+        swap(&heap[at], &heap[(at - 1) / 2]);
 }
 
 uint32_t place_choose(const struct table *devices, const struct place_need *need, uint32_t count,

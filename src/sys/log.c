@@ -82,7 +82,7 @@ void log_pairs(enum log_level level, const char *event, const struct log_pair *p
         else
             add_quoted(&t, p->str);
     }
-    room[t.len] = '\n';
+    room[t.len]     = '\n';
     ssize_t written = write(STDERR_FILENO, room, t.len + 1);
     (void)written; /* there is nowhere else to say it */
 }

@@ -19,17 +19,33 @@ struct log_pair {
     struct id  id;
 };
 
-#define LOG_STR(k, v) (struct log_pair) { .key = (k), .kind = LOG_PAIR_STR, .str = (v) }
-#define LOG_TEXT(k, v) (struct log_pair) { .key = (k), .kind = LOG_PAIR_STR, .str = str_from(v) }
-#define LOG_I64(k, v) (struct log_pair) { .key = (k), .kind = LOG_PAIR_I64, .i64 = (int64_t)(v) }
-#define LOG_ID(k, v) (struct log_pair) { .key = (k), .kind = LOG_PAIR_ID, .id = (v).id }
+#define LOG_STR(k, v)                                \
+    (struct log_pair)                                \
+    {                                                \
+        .key = (k), .kind = LOG_PAIR_STR, .str = (v) \
+    }
+#define LOG_TEXT(k, v)                                       \
+    (struct log_pair)                                        \
+    {                                                        \
+        .key = (k), .kind = LOG_PAIR_STR, .str = str_from(v) \
+    }
+#define LOG_I64(k, v)                                         \
+    (struct log_pair)                                         \
+    {                                                         \
+        .key = (k), .kind = LOG_PAIR_I64, .i64 = (int64_t)(v) \
+    }
+#define LOG_ID(k, v)                                  \
+    (struct log_pair)                                 \
+    {                                                 \
+        .key = (k), .kind = LOG_PAIR_ID, .id = (v).id \
+    }
 #define LOG_ERR(e) LOG_TEXT("error", err_name((e).code)), LOG_TEXT("why", (e).why)
 
 void log_level_set(enum log_level least); /* default LOG_INFO */
 void log_pairs(enum log_level level, const char *event, const struct log_pair *pairs, size_t count);
 
-#define log_at(level, event, ...)                                                                          \
-    log_pairs(level, event, (const struct log_pair[]){ { 0 }, ##__VA_ARGS__ } + 1,                         \
+#define log_at(level, event, ...)                                                  \
+    log_pairs(level, event, (const struct log_pair[]){ { 0 }, ##__VA_ARGS__ } + 1, \
               sizeof((const struct log_pair[]){ { 0 }, ##__VA_ARGS__ }) / sizeof(struct log_pair) - 1)
 #define log_debug(event, ...) log_at(LOG_DEBUG, event, ##__VA_ARGS__)
 #define log_info(event, ...) log_at(LOG_INFO, event, ##__VA_ARGS__)

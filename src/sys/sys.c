@@ -52,7 +52,8 @@ void sys_random(void *out, size_t bytes)
 struct err sys_read_file(const char *path, char *room, size_t cap, size_t *len)
 {
     scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? ERR(MISSING, "a file is not there") : ERR(IO, "a file can't be opened");
+    if (fd < 0)
+        return errno == ENOENT ? ERR(MISSING, "a file is not there") : ERR(IO, "a file can't be opened");
 
     size_t got = 0;
     for (;;) {

@@ -6,8 +6,8 @@
 #include "base/str.h"
 #include "base/units.h"
 
-struct instant sys_wall_now(void);    /* CLOCK_REALTIME */
-uint64_t       sys_boot_now_ms(void); /* CLOCK_BOOTTIME: counts through suspend, starts anew at a boot */
+struct instant        sys_wall_now(void);    /* CLOCK_REALTIME */
+uint64_t              sys_boot_now_ms(void); /* CLOCK_BOOTTIME: counts through suspend, starts anew at a boot */
 must_check struct err sys_boot_id(char out[33]); /* 32 hex letters, another after each boot */
 
 void sys_random(void *out, size_t bytes); /* from the kernel; ends the program if it has none */
@@ -16,9 +16,10 @@ void sys_random(void *out, size_t bytes); /* from the kernel; ends the program i
 must_check struct err sys_read_file(const char *path, char *room, size_t cap, size_t *len);
 /* The new content or the old, never a part: temporary file, fsync, rename, fsync of the folder. */
 must_check struct err sys_write_file(const char *path, struct str content, unsigned mode);
-must_check struct err sys_append_synced(int fd, struct str content); /* write all, fdatasync */
+must_check struct err sys_append_synced(int fd, struct str content);  /* write all, fdatasync */
 must_check struct err sys_make_dirs(const char *path, unsigned mode); /* as mkdir -p */
-must_check struct err sys_remove_tree(const char *path); /* does not follow links or cross mounts; absent is well */
+must_check struct err
+sys_remove_tree(const char *path); /* does not follow links or cross mounts; absent is well */
 
 /* Takes PATH as a lock for the life of this process, so that two never share a state folder. */
 must_check struct err sys_lock_file(const char *path, int *fd);
