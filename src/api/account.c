@@ -74,10 +74,10 @@ void get_transfers(struct api_ask *q)
     struct err               e = page_read(q, &page);
     if (e.code) return reply_error(q->request, e);
 
-    t.count    = 0;
-    t.limit    = page.limit;
-    t.balance  = ledger_id(LEDGER_BALANCE, q->account->id.id);
-    t.earnings = ledger_id(LEDGER_EARNINGS, q->account->id.id);
+    t.count                  = 0;
+    t.limit                  = page.limit;
+    t.balance                = ledger_id(LEDGER_BALANCE, q->account->id.id);
+    t.earnings               = ledger_id(LEDGER_EARNINGS, q->account->id.id);
     struct id          ids[] = { t.balance, t.earnings };
     struct store_query ask   = { &transfer_type, fields, 2, ids, 2, page.before, page.limit + 1 };
     e                        = store_read(q->api->o.reader, &ask, take_transfer, &t);
@@ -107,7 +107,9 @@ void post_grant(struct api_ask *q)
 {
     const struct grant_request *b   = &q->body->grant;
     const struct account       *who = account_named(q->api->o.network, str_from(b->account));
-    if (!who) return reply_error(q->request, ERR(MISSING, "there is no such account: its owner has to sign in first"));
+    if (!who)
+        return reply_error(q->request,
+                           ERR(MISSING, "there is no such account: its owner has to sign in first"));
     struct input in = { .kind = INPUT_GRANT, .account = who->id, .grant = b->amount };
     ask_network(q, &in, STR(""), on_granted);
 }

@@ -17,7 +17,8 @@ _Static_assert(API_WAITING_MAX <= 1u << PLACE_BITS, "a place fits a handle");
 static void waiting_init(struct api *a)
 {
     for (uint32_t i = 0; i < API_WAITING_MAX; i++)
-        a->waiting[i] = (struct api_waiting){ .api = a, .next_free = i + 1 < API_WAITING_MAX ? i + 1 : FREE_END };
+        a->waiting[i] =
+            (struct api_waiting){ .api = a, .next_free = i + 1 < API_WAITING_MAX ? i + 1 : FREE_END };
     a->first_free = 0;
 }
 
@@ -89,8 +90,10 @@ static void on_reply(struct api *a, const struct effect *e)
 {
     struct api_waiting *w = waiting_of(a, e->request);
     if (!w) return;
-    if (w->request && e->error.code) reply_refusal(w->request, e);
-    else if (w->request) w->done(w, e);
+    if (w->request && e->error.code)
+        reply_refusal(w->request, e);
+    else if (w->request)
+        w->done(w, e);
     waiting_give(w);
 }
 
@@ -119,7 +122,7 @@ static void park(struct api *a, struct net_request *r)
 {
     struct parked *p = a->parked_count < API_WAITING_MAX ? malloc(sizeof *p) : NULL;
     if (!p) return reply_error(r, ERR(LIMIT, "too many requests wait: try again in a moment"));
-    *p                  = (struct parked){ &a->parked, a->parked.prev, r, a };
+    *p                   = (struct parked){ &a->parked, a->parked.prev, r, a };
     a->parked.prev->next = p;
     a->parked.prev       = p;
     a->parked_count++;
@@ -129,8 +132,10 @@ static void park(struct api *a, struct net_request *r)
 void api_request(struct api *a, struct net_request *r)
 {
     a->requests++;
-    if (a->paused) park(a, r);
-    else api_dispatch(a, r);
+    if (a->paused)
+        park(a, r);
+    else
+        api_dispatch(a, r);
 }
 
 void api_pause(struct api *a)
@@ -164,8 +169,8 @@ struct err api_open(const struct api_options *options, struct api **out)
     if (!a) return ERR(LIMIT, "there is no memory for the API");
     a->o           = *options;
     a->parked.next = a->parked.prev = &a->parked;
-    a->waiting     = calloc(API_WAITING_MAX, sizeof *a->waiting);
-    a->nonces.ring = calloc(API_NONCES_MAX, sizeof *a->nonces.ring);
+    a->waiting                      = calloc(API_WAITING_MAX, sizeof *a->waiting);
+    a->nonces.ring                  = calloc(API_NONCES_MAX, sizeof *a->nonces.ring);
     check(a->waiting && a->nonces.ring);
     waiting_init(a);
     struct err e = net_timer_start(a->o.net, API_COMMENT_MS, API_COMMENT_MS, on_timer, a, &a->timer);

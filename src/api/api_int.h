@@ -4,8 +4,8 @@
 #define API_API_INT_H
 
 #include "api.h"
-#include "json/json.h"
 #include "shapes_int.h"
+#include "json/json.h"
 
 #define API_NAME "ionet"
 #define SCOPE_ANY SCOPE_ALL /* any one of them will do */
@@ -26,7 +26,7 @@ enum api_answer {
 
 struct api_route {
     const char               *method;
-    const char               *path; /* "{x}" stands for one piece */
+    const char               *path;   /* "{x}" stands for one piece */
     uint32_t                  scopes; /* one of these is needed; 0: no key is */
     const struct record_type *body;   /* null: none is read */
     unsigned                  status; /* when it goes well */
@@ -113,9 +113,9 @@ void view_device(struct json_out *w, const struct device *d);
 void view_recipe(struct json_out *w, const struct api *a, size_t place);
 
 /* The asker's own, or null: what is another's does not exist for him. */
-const struct device          *own_device(const struct api_ask *q, struct str id);
-must_check struct err         own_cluster(const struct api_ask *q, struct str id_or_name, const struct cluster **out);
-const struct api_recipe      *recipe_of(const struct api *a, const struct cluster *c);
+const struct device  *own_device(const struct api_ask *q, struct str id);
+must_check struct err own_cluster(const struct api_ask *q, struct str id_or_name, const struct cluster **out);
+const struct api_recipe *recipe_of(const struct api *a, const struct cluster *c);
 
 /* ---- handlers ---------------------------------------------------------------------------------------------- */
 
@@ -164,8 +164,8 @@ struct nonces {
     uint32_t      first, count;
 };
 
-must_check struct err nonce_make(struct nonces *n, struct public_key who, struct str peer, uint32_t an_address_max,
-                                 struct instant now, struct nonce *out);
+must_check struct err nonce_make(struct nonces *n, struct public_key who, struct str peer,
+                                 uint32_t an_address_max, struct instant now, struct nonce *out);
 /* The nonce, if that key was given it lately and it was not used; it is used now. */
 must_check struct err nonce_use(struct nonces *n, const uint8_t bytes[NONCE_BYTES], struct public_key who,
                                 struct instant now, struct nonce *out);

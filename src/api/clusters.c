@@ -102,7 +102,8 @@ static void service_host(const struct api *a, const struct cluster *c, const cha
 }
 
 /* The service's own token: the secret of its name, or else the first that the recipe declares. */
-static void service_token(const struct cluster *c, const struct recipe *r, const char *service, struct text *out)
+static void service_token(const struct cluster *c, const struct recipe *r, const char *service,
+                          struct text *out)
 {
     unsigned at = 0;
     if (!r || r->secrets_count == 0) return;
@@ -111,7 +112,8 @@ static void service_token(const struct cluster *c, const struct recipe *r, const
     recipe_secret(c->secret, str_from(r->secrets[at]), out);
 }
 
-static struct err ticket_make(const struct api_ask *q, const struct cluster *c, struct ticket *t, struct text *out)
+static struct err ticket_make(const struct api_ask *q, const struct cluster *c, struct ticket *t,
+                              struct text *out)
 {
     const struct ticket_request *b = &q->body->ticket;
     *t                             = (struct ticket){

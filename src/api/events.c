@@ -55,7 +55,7 @@ static void write_device(struct json_out *w, const void *ctx)
 static bool send_event(struct watcher *x, struct str name, api_writer write, const void *ctx)
 {
     struct text data = reply_build(write, ctx);
-    bool        sent = !data.full && net_stream_send(x->stream, STR("event: ")) && net_stream_send(x->stream, name) &&
+    bool sent = !data.full && net_stream_send(x->stream, STR("event: ")) && net_stream_send(x->stream, name) &&
                 net_stream_send(x->stream, STR("\ndata: ")) && net_stream_send(x->stream, text_str(&data)) &&
                 net_stream_send(x->stream, STR("\n\n"));
     free(data.ptr);
@@ -91,7 +91,7 @@ static struct watcher *watcher_open(struct api_ask *q, struct id cluster)
     bool            full = mine >= API_WATCHERS_AN_ACCOUNT_MAX || a->watcher_count >= API_WATCHERS_MAX;
     struct watcher *w    = full ? NULL : calloc(1, sizeof *w);
     if (!w) {
-        reply_problem(q->request, &(struct api_problem){ .error  = ERR(LIMIT, "too many event streams are open"),
+        reply_problem(q->request, &(struct api_problem){ .error = ERR(LIMIT, "too many event streams are open"),
                                                          .status = 429 });
         return NULL;
     }

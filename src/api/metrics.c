@@ -45,8 +45,8 @@ static void add_one(struct text *t, const char *name, const char *doc, bool is_c
     add_line(t, name, NULL, NULL, number);
 }
 
-static void add_by_state(struct text *t, const char *name, const char *doc, const char *const *states, size_t count,
-                         const uint64_t *numbers)
+static void add_by_state(struct text *t, const char *name, const char *doc, const char *const *states,
+                         size_t count, const uint64_t *numbers)
 {
     add_head(t, name, doc, false);
     for (size_t i = 0; i < count; i++) add_line(t, name, "state", states[i], numbers[i]);
@@ -64,7 +64,8 @@ static void add_network(struct text *t, const struct network *n)
     for (const struct cluster *c = NULL; (c = table_next(&n->clusters, c));) clusters[c->state]++;
     for (const struct node *x = NULL; (x = table_next(&n->nodes, x));) nodes[x->state]++;
     add_by_state(t, "ionet_devices", "Devices by state", device_state_names, DEVICE_STATE_COUNT, devices);
-    add_by_state(t, "ionet_gpus", "GPUs by the state of their device", device_state_names, DEVICE_STATE_COUNT, gpus);
+    add_by_state(t, "ionet_gpus", "GPUs by the state of their device", device_state_names, DEVICE_STATE_COUNT,
+                 gpus);
     add_one(t, "ionet_devices_hired", "Devices with a live node", false, hired);
     add_by_state(t, "ionet_clusters", "Clusters by state", cluster_state_names, CLUSTER_STATE_COUNT, clusters);
     add_by_state(t, "ionet_nodes", "Nodes by state", node_state_names, NODE_STATE_COUNT, nodes);

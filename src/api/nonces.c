@@ -50,8 +50,8 @@ struct err nonce_make(struct nonces *n, struct public_key who, struct str peer, 
     return OK;
 }
 
-struct err nonce_use(struct nonces *n, const uint8_t bytes[NONCE_BYTES], struct public_key who, struct instant now,
-                     struct nonce *out)
+struct err nonce_use(struct nonces *n, const uint8_t bytes[NONCE_BYTES], struct public_key who,
+                     struct instant now, struct nonce *out)
 {
     for (uint32_t i = 0; i < n->count; i++) {
         struct nonce *x = nonce_at(n, i);

@@ -65,8 +65,8 @@ static size_t shapes_used(const struct api_shape **room)
 {
     size_t count = 0;
     for (size_t i = 0; i < api_route_count; i++) {
-        const struct api_shape *s        = api_routes[i].shape;
-        const struct api_shape *all[3]   = { s, s ? s->lists[0].of : NULL, s ? s->lists[1].of : NULL };
+        const struct api_shape *s      = api_routes[i].shape;
+        const struct api_shape *all[3] = { s, s ? s->lists[0].of : NULL, s ? s->lists[1].of : NULL };
         for (size_t k = 0; k < countof(all); k++) {
             bool there = !all[k];
             for (size_t j = 0; j < count; j++) there |= room[j] == all[k];
@@ -192,8 +192,10 @@ static void put_operation_id(struct json_out *w, const struct api_route *r)
     for (const char *c = r->method; *c; c++) room[len++] = (char)(*c - 'A' + 'a');
     for (const char *c = strncmp(r->path, "/v1", 3) == 0 ? r->path + 3 : r->path; *c; c++) {
         bool letter = (*c >= 'a' && *c <= 'z');
-        if (letter) room[len++] = *c;
-        else if (room[len - 1] != '_') room[len++] = '_';
+        if (letter)
+            room[len++] = *c;
+        else if (room[len - 1] != '_')
+            room[len++] = '_';
         check(len + 1 < sizeof room);
     }
     while (room[len - 1] == '_') len--;
@@ -256,16 +258,19 @@ static void put_components(struct json_out *w)
         json_key(w, shapes[i]->name);
         put_shape(w, shapes[i]);
     }
-    put_raw(w, "problem",
-            "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\",\"detail\"],\"properties\":{"
-            "\"type\":{\"type\":\"string\",\"description\":\"about:blank# and the kind of error\"},"
-            "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
-            "\"available\":{\"type\":\"integer\",\"description\":\"how many there are, where more were asked for\"},"
-            "\"missing_micros\":{\"type\":\"integer\",\"description\":\"how much the balance lacks\"},"
-            "\"most\":{\"type\":\"integer\",\"description\":\"the most that may be asked for\"}}}");
+    put_raw(
+        w, "problem",
+        "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\",\"detail\"],\"properties\":{"
+        "\"type\":{\"type\":\"string\",\"description\":\"about:blank# and the kind of error\"},"
+        "\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},"
+        "\"available\":{\"type\":\"integer\",\"description\":\"how many there are, where more were asked "
+        "for\"},"
+        "\"missing_micros\":{\"type\":\"integer\",\"description\":\"how much the balance lacks\"},"
+        "\"most\":{\"type\":\"integer\",\"description\":\"the most that may be asked for\"}}}");
     json_close_object(w);
     put_raw(w, "responses",
-            "{\"problem\":{\"description\":\"It did not go well (RFC 9457)\",\"content\":{\"application/problem+json\":"
+            "{\"problem\":{\"description\":\"It did not go well (RFC "
+            "9457)\",\"content\":{\"application/problem+json\":"
             "{\"schema\":{\"$ref\":\"#/components/schemas/problem\"}}}}}");
     put_raw(w, "securitySchemes", "{\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}");
     json_close_object(w);

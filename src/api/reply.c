@@ -94,12 +94,17 @@ static unsigned status_of(enum err_code code)
 static const char *title_of(enum err_code code)
 {
     static const char *const titles[ERR_CODE_COUNT] = {
-        [ERR_INVALID] = "The request is wrong",         [ERR_DENIED] = "That is not allowed",
-        [ERR_MISSING] = "There is no such thing",       [ERR_CONFLICT] = "Its state does not allow that",
-        [ERR_FUNDS] = "The balance does not cover it",  [ERR_CAPACITY] = "The network has not that many",
-        [ERR_EXPIRED] = "It is no longer valid",        [ERR_LIMIT] = "A limit is reached",
-        [ERR_IO] = "The network's machine failed",      [ERR_CORRUPT] = "The network's data can't be right",
-        [ERR_TIMEOUT] = "It took too long",
+        [ERR_INVALID]  = "The request is wrong",
+        [ERR_DENIED]   = "That is not allowed",
+        [ERR_MISSING]  = "There is no such thing",
+        [ERR_CONFLICT] = "Its state does not allow that",
+        [ERR_FUNDS]    = "The balance does not cover it",
+        [ERR_CAPACITY] = "The network has not that many",
+        [ERR_EXPIRED]  = "It is no longer valid",
+        [ERR_LIMIT]    = "A limit is reached",
+        [ERR_IO]       = "The network's machine failed",
+        [ERR_CORRUPT]  = "The network's data can't be right",
+        [ERR_TIMEOUT]  = "It took too long",
     };
     return titles[code] ? titles[code] : "It failed";
 }
@@ -133,7 +138,8 @@ void reply_problem(struct net_request *r, const struct api_problem *p)
     struct net_header headers[] = {
         { STR("content-type"), STR("application/problem+json") },
         { STR("cache-control"), STR("no-store") },
-        { status == 401 ? STR("www-authenticate") : STR("retry-after"), status == 401 ? STR("Bearer") : STR("1") },
+        { status == 401 ? STR("www-authenticate") : STR("retry-after"),
+          status == 401 ? STR("Bearer") : STR("1") },
     };
     bool        has_third = status == 401 || status == 429 || status == 503;
     struct text t         = reply_build(write_problem, p);

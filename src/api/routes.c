@@ -12,20 +12,24 @@
 const struct api_route api_routes[] = {
     /* method, path, scopes, body, status, answer, shape, handler, doc */
     { "GET", "/healthz", 0, NULL, 200, ANSWER_ONE, &shape_health, get_health, "Is the network there?" },
-    { "GET", "/metrics", 0, NULL, 200, ANSWER_TEXT, NULL, get_metrics, "Counters and gauges, as Prometheus reads them" },
+    { "GET", "/metrics", 0, NULL, 200, ANSWER_TEXT, NULL, get_metrics,
+      "Counters and gauges, as Prometheus reads them" },
     { "GET", "/openapi.json", 0, NULL, 200, ANSWER_JSON, NULL, get_openapi, "This description" },
 
     { "POST", "/v1/session/nonce", 0, &nonce_request_type, 200, ANSWER_ONE, &shape_nonce, post_nonce,
       "Begin to sign in: a message to be signed by the wallet, good for five minutes and once" },
     { "POST", "/v1/session", 0, &session_request_type, 201, ANSWER_ONE, &shape_session, post_session,
       "Sign in with the signed message: a bearer key, shown this once" },
-    { "DELETE", "/v1/session", SCOPE_ANY, NULL, 204, ANSWER_NONE, NULL, delete_session, "End the key that is used" },
+    { "DELETE", "/v1/session", SCOPE_ANY, NULL, 204, ANSWER_NONE, NULL, delete_session,
+      "End the key that is used" },
 
-    { "GET", "/v1/account", READ, NULL, 200, ANSWER_ONE, &shape_account, get_account, "The account and its money" },
+    { "GET", "/v1/account", READ, NULL, 200, ANSWER_ONE, &shape_account, get_account,
+      "The account and its money" },
     { "GET", "/v1/account/transfers", READ, NULL, 200, ANSWER_PAGE, &shape_transfer, get_transfers,
       "Every movement of the account's money, newest first" },
 
-    { "GET", "/v1/recipes", 0, NULL, 200, ANSWER_PAGE, &shape_recipe, get_recipes, "Kinds of cluster on offer" },
+    { "GET", "/v1/recipes", 0, NULL, 200, ANSWER_PAGE, &shape_recipe, get_recipes,
+      "Kinds of cluster on offer" },
     { "GET", "/v1/recipes/{recipe}", 0, NULL, 200, ANSWER_EITHER, &shape_recipe, get_recipe,
       "One by its name; or, by its hash in hex, the text of the recipe (text/yaml)" },
     { "POST", "/v1/quotes", CLUSTERS, &quote_type, 201, ANSWER_ONE, &shape_quote, post_quote,
@@ -34,11 +38,12 @@ const struct api_route api_routes[] = {
 
     { "POST", "/v1/clusters", CLUSTERS, &cluster_request_type, 201, ANSWER_ONE, &shape_cluster, post_cluster,
       "Take a quote: all devices or none, paid into escrow" },
-    { "GET", "/v1/clusters", READ, NULL, 200, ANSWER_PAGE, &shape_cluster, get_clusters, "One's clusters, newest first" },
+    { "GET", "/v1/clusters", READ, NULL, 200, ANSWER_PAGE, &shape_cluster, get_clusters,
+      "One's clusters, newest first" },
     { "GET", "/v1/clusters/{cluster}", READ, NULL, 200, ANSWER_ONE, &shape_cluster, get_cluster,
       "A cluster by id, or by its name if that is unique among the live ones" },
-    { "GET", "/v1/clusters/{cluster}/events", READ, NULL, 200, ANSWER_EVENTS, &shape_cluster, get_cluster_events,
-      "The cluster at once, and again at each change: events named `cluster`" },
+    { "GET", "/v1/clusters/{cluster}/events", READ, NULL, 200, ANSWER_EVENTS, &shape_cluster,
+      get_cluster_events, "The cluster at once, and again at each change: events named `cluster`" },
     { "POST", "/v1/clusters/{cluster}/extend", CLUSTERS, &extend_request_type, 200, ANSWER_ONE, &shape_cluster,
       post_extend, "Pay for more time at the same price" },
     { "POST", "/v1/clusters/{cluster}/tickets", CLUSTERS, &ticket_request_type, 201, ANSWER_ONE, &shape_ticket,
@@ -48,7 +53,8 @@ const struct api_route api_routes[] = {
 
     { "POST", "/v1/join-tokens", DEVICES | OPERATOR, &token_request_type, 201, ANSWER_ONE, &shape_token,
       post_join_token, "Let one device join one's fleet, or, as the operator, one gateway the network" },
-    { "GET", "/v1/devices", READ, NULL, 200, ANSWER_PAGE, &shape_device, get_devices, "One's devices, newest first" },
+    { "GET", "/v1/devices", READ, NULL, 200, ANSWER_PAGE, &shape_device, get_devices,
+      "One's devices, newest first" },
     { "GET", "/v1/devices/events", READ, NULL, 200, ANSWER_EVENTS, &shape_device, get_device_events,
       "Each of one's devices at once, and again at each change: events named `device`" },
     { "GET", "/v1/devices/{device}", READ, NULL, 200, ANSWER_ONE, &shape_device, get_device, "A device" },
@@ -59,7 +65,8 @@ const struct api_route api_routes[] = {
 
     { "POST", "/v1/grants", OPERATOR, &grant_request_type, 200, ANSWER_ONE, &shape_grant, post_grant,
       "Give test credit" },
-    { "GET", "/v1/books", OPERATOR, NULL, 200, ANSWER_ONE, &shape_books, get_books, "All money there is: sums to zero" },
+    { "GET", "/v1/books", OPERATOR, NULL, 200, ANSWER_ONE, &shape_books, get_books,
+      "All money there is: sums to zero" },
 
     { "GET", "/v1/link", 0, NULL, 101, ANSWER_LINK, NULL, NULL, "The WebSocket of workers and gateways" },
 };
@@ -80,8 +87,8 @@ static bool path_fits(const char *pattern, struct str path, struct str *param)
         }
         size_t end = 0;
         while (end < path.len && path.ptr[end] != '/') end++;
-        *param     = (struct str){ path.ptr, end };
-        path       = str_skip(path, end);
+        *param            = (struct str){ path.ptr, end };
+        path              = str_skip(path, end);
         const char *close = memchr(p.ptr, '}', p.len);
         check(close);
         p = str_skip(p, (size_t)(close + 1 - p.ptr));
@@ -116,7 +123,8 @@ static struct err authenticate(struct api_ask *q)
     if (!q->account) return ERR(DENIED, "the API key is not known, has expired or was ended: sign in again");
 
     const struct api_options *o = &q->api->o;
-    q->is_operator = o->has_operator && memcmp(q->account->public_key, o->operator.bytes, CRYPTO_KEY_BYTES) == 0;
+    q->is_operator =
+        o->has_operator && memcmp(q->account->public_key, o->operator.bytes, CRYPTO_KEY_BYTES) == 0;
     return OK;
 }
 
@@ -166,14 +174,14 @@ void api_dispatch(struct api *a, struct net_request *r)
     static union api_body   body; /* one at a time: handlers do not wait */
     const struct api_route *other = NULL;
     struct api_ask          q     = { .api = a, .request = r, .body = &body };
-    q.route = route_find(net_request_method(r), net_request_path(r), &q.param, &other);
+    q.route                       = route_find(net_request_method(r), net_request_path(r), &q.param, &other);
     if (!q.route && other)
-        return reply_problem(r, &(struct api_problem){ .error  = ERR(INVALID, "this path knows another method"),
-                                                       .status = 405 });
+        return reply_problem(
+            r, &(struct api_problem){ .error = ERR(INVALID, "this path knows another method"), .status = 405 });
     if (!q.route) return reply_error(r, ERR(MISSING, "there is nothing at this path: see /openapi.json"));
     if (!q.route->handle)
-        return reply_problem(r, &(struct api_problem){ .error  = ERR(INVALID, "this path is a WebSocket's"),
-                                                       .status = 426 });
+        return reply_problem(
+            r, &(struct api_problem){ .error = ERR(INVALID, "this path is a WebSocket's"), .status = 426 });
     memset(&body, 0, sizeof body);
     if (let_in(&q) && read_body(&q)) q.route->handle(&q);
 }

@@ -22,8 +22,8 @@ void post_nonce(struct api_ask *q)
     struct nonce_reply reply = { 0 };
     struct err         e     = read_key(q->body->nonce.public_key, &who);
     if (e.code) return reply_error(q->request, e);
-    e = nonce_make(&q->api->nonces, who, net_request_peer(q->request), q->api->o.nonces_an_address_max, sys_wall_now(),
-                   &n);
+    e = nonce_make(&q->api->nonces, who, net_request_peer(q->request), q->api->o.nonces_an_address_max,
+                   sys_wall_now(), &n);
     if (e.code) return reply_problem(q->request, &(struct api_problem){ .error = e, .status = 429 });
 
     struct text message = TEXT_IN(reply.message);

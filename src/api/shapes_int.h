@@ -51,8 +51,8 @@ struct grant_request {
     char         account[48];
     struct money amount;
 };
-extern const struct record_type nonce_request_type, session_request_type, cluster_request_type, extend_request_type,
-    ticket_request_type, token_request_type, grant_request_type;
+extern const struct record_type nonce_request_type, session_request_type, cluster_request_type,
+    extend_request_type, ticket_request_type, token_request_type, grant_request_type;
 
 union api_body {
     struct nonce_request   nonce;
@@ -72,9 +72,9 @@ struct health {
     uint64_t epoch;
 };
 struct nonce_reply {
-    char    public_key[48];
-    uint8_t nonce[16];
-    char    message[640];
+    char           public_key[48];
+    uint8_t        nonce[16];
+    char           message[640];
     struct instant expires;
 };
 struct session_reply {
@@ -130,11 +130,11 @@ struct books {
     struct money sum, escrow, balances, earnings, fees, outside;
     uint64_t     transfers;
 };
-extern const struct record_type health_type, nonce_reply_type, session_reply_type, account_now_type, transfer_now_type,
-    recipe_about_type, service_now_type, cluster_now_type, node_now_type, ticket_reply_type, token_reply_type,
-    grant_reply_type, books_type;
+extern const struct record_type health_type, nonce_reply_type, session_reply_type, account_now_type,
+    transfer_now_type, recipe_about_type, service_now_type, cluster_now_type, node_now_type, ticket_reply_type,
+    token_reply_type, grant_reply_type, books_type;
 
-extern const struct api_shape shape_health, shape_nonce, shape_session, shape_account, shape_transfer, shape_recipe,
-    shape_quote, shape_cluster, shape_ticket, shape_token, shape_device, shape_grant, shape_books;
+extern const struct api_shape shape_health, shape_nonce, shape_session, shape_account, shape_transfer,
+    shape_recipe, shape_quote, shape_cluster, shape_ticket, shape_token, shape_device, shape_grant, shape_books;
 
 #endif

@@ -31,7 +31,8 @@ static void every_route_is_sound_and_there_once(void **state)
             assert_string_equal(r->method, "POST");
         }
         for (size_t k = 0; k < i; k++)
-            assert_false(strcmp(r->path, api_routes[k].path) == 0 && strcmp(r->method, api_routes[k].method) == 0);
+            assert_false(strcmp(r->path, api_routes[k].path) == 0 &&
+                         strcmp(r->method, api_routes[k].method) == 0);
     }
 }
 
@@ -69,7 +70,8 @@ static void the_description_is_json_and_names_every_route(void **state)
     for (size_t i = 0; i < api_route_count; i++) {
         const struct api_route *r = &api_routes[i];
         char                    method[8], status[8];
-        for (size_t k = 0; k <= strlen(r->method); k++) method[k] = r->method[k] ? (char)(r->method[k] | 0x20) : 0;
+        for (size_t k = 0; k <= strlen(r->method); k++)
+            method[k] = r->method[k] ? (char)(r->method[k] | 0x20) : 0;
         snprintf(status, sizeof status, "%u", r->status);
         json_t *operation = json_object_get(json_object_get(paths, r->path), method);
         assert_non_null(operation);
@@ -89,13 +91,13 @@ static void operations_have_names_of_their_own(void **state)
     json_t     *root = description(), *seen = json_object(), *item, *operation;
     const char *path, *method;
     (void)state;
-    json_object_foreach(json_object_get(root, "paths"), path, item)
-        json_object_foreach(item, method, operation) {
-            const char *id = json_string_value(json_object_get(operation, "operationId"));
-            assert_non_null(id);
-            if (json_object_get(seen, id)) fail_msg("%s is there twice", id);
-            json_object_set_new(seen, id, json_true());
-        }
+    json_object_foreach(json_object_get(root, "paths"), path, item) json_object_foreach(item, method, operation)
+    {
+        const char *id = json_string_value(json_object_get(operation, "operationId"));
+        assert_non_null(id);
+        if (json_object_get(seen, id)) fail_msg("%s is there twice", id);
+        json_object_set_new(seen, id, json_true());
+    }
     json_decref(seen);
     json_decref(root);
 }
@@ -105,7 +107,8 @@ static json_t *resolve(json_t *root, const char *reference)
     char copy[256];
     assert_int_equal(strncmp(reference, "#/", 2), 0);
     snprintf(copy, sizeof copy, "%s", reference + 2);
-    for (char *piece = strtok(copy, "/"); piece && root; piece = strtok(NULL, "/")) root = json_object_get(root, piece);
+    for (char *piece = strtok(copy, "/"); piece && root; piece = strtok(NULL, "/"))
+        root = json_object_get(root, piece);
     return root;
 }
 
@@ -115,9 +118,11 @@ static unsigned check_references(json_t *root, json_t *at)
     const char *name;
     json_t     *value;
     size_t      index;
-    json_object_foreach(at, name, value) {
+    json_object_foreach(at, name, value)
+    {
         if (strcmp(name, "$ref") == 0) {
-            if (!resolve(root, json_string_value(value))) fail_msg("%s leads nowhere", json_string_value(value));
+            if (!resolve(root, json_string_value(value)))
+                fail_msg("%s leads nowhere", json_string_value(value));
             count++;
         }
         count += check_references(root, value);
@@ -207,9 +212,11 @@ static void a_nonce_is_for_its_key_for_a_while_and_once(void **state)
     struct nonce      n;
     struct public_key who = { { 7 } }, other = { { 8 } };
     assert_int_equal(make(d, "192.0.2.1", 1000).code, ERR_NONE);
-    assert_int_equal(nonce_use(&d->nonces, d->made.bytes, other, (struct instant){ 1001 }, &n).code, ERR_DENIED);
-    assert_int_equal(nonce_use(&d->nonces, d->made.bytes, who, (struct instant){ 1000 + API_NONCE_MS }, &n).code,
+    assert_int_equal(nonce_use(&d->nonces, d->made.bytes, other, (struct instant){ 1001 }, &n).code,
                      ERR_DENIED);
+    assert_int_equal(
+        nonce_use(&d->nonces, d->made.bytes, who, (struct instant){ 1000 + API_NONCE_MS }, &n).code,
+        ERR_DENIED);
     assert_int_equal(nonce_use(&d->nonces, d->made.bytes, who, (struct instant){ 1001 }, &n).code, ERR_NONE);
     assert_int_equal(nonce_use(&d->nonces, d->made.bytes, who, (struct instant){ 1002 }, &n).code, ERR_DENIED);
 }
@@ -223,7 +230,8 @@ int main(void)
         cmocka_unit_test(operations_have_names_of_their_own),
         cmocka_unit_test(references_lead_somewhere_and_secrets_are_not_described),
         cmocka_unit_test_setup_teardown(an_address_gets_so_many_nonces_and_later_more, desk_make, desk_end),
-        cmocka_unit_test_setup_teardown(the_second_half_of_an_ipv6_address_is_free_to_choose, desk_make, desk_end),
+        cmocka_unit_test_setup_teardown(the_second_half_of_an_ipv6_address_is_free_to_choose, desk_make,
+                                        desk_end),
         cmocka_unit_test_setup_teardown(the_table_of_nonces_is_bounded_and_forgets, desk_make, desk_end),
         cmocka_unit_test_setup_teardown(a_nonce_is_for_its_key_for_a_while_and_once, desk_make, desk_end),
     };

@@ -91,9 +91,12 @@ static struct err cluster_named(const struct api_ask *q, struct str name, const 
     const struct cluster *live = NULL, *ended = NULL;
     for (const struct cluster *c = NULL; (c = table_next(&q->api->o.network->clusters, c));) {
         if (!is_own(q, c) || !str_eq(name, str_from(c->name))) continue;
-        if (cluster_is_live(c) && live) return ERR(CONFLICT, "several live clusters have this name: say which by its id");
-        if (cluster_is_live(c)) live = c;
-        else if (!ended || instant_before(ended->made, c->made)) ended = c;
+        if (cluster_is_live(c) && live)
+            return ERR(CONFLICT, "several live clusters have this name: say which by its id");
+        if (cluster_is_live(c))
+            live = c;
+        else if (!ended || instant_before(ended->made, c->made))
+            ended = c;
     }
     *out = live ? live : ended;
     return *out ? OK : ERR(MISSING, "there is no such cluster");
@@ -102,8 +105,7 @@ static struct err cluster_named(const struct api_ask *q, struct str name, const 
 struct err own_cluster(const struct api_ask *q, struct str id_or_name, const struct cluster **out)
 {
     struct id             id;
-    const struct cluster *c =
-        id_read(id_or_name, &id).code ? NULL : network_cluster(q->api->o.network, id);
+    const struct cluster *c = id_read(id_or_name, &id).code ? NULL : network_cluster(q->api->o.network, id);
     if (!c || !is_own(q, c)) return cluster_named(q, id_or_name, out);
     *out = c;
     return OK;

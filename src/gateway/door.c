@@ -140,7 +140,8 @@ static void first_visit(struct door *d, struct net_request *r, const struct wish
     struct text location = TEXT_IN(place), c = TEXT_IN(cookie), value = TEXT_IN(ticket);
     struct err  e = write_location(r, &location);
     if (!e.code)
-        e = pass_once(d->o.pass, parameter_of(net_request_query(r), STR(QUERY_TICKET)), w, sys_wall_now(), &value);
+        e = pass_once(d->o.pass, parameter_of(net_request_query(r), STR(QUERY_TICKET)), w, sys_wall_now(),
+                      &value);
     if (e.code) {
         refuse_err(r, e);
         return;
@@ -203,7 +204,8 @@ static void on_join(struct door *d, struct net_request *r)
     if (node.len) e = id_read(node, &w.node.id);
     if (!e.code) e = pass_join(d->o.pass, bearer_of(r), &w, sys_wall_now(), &t);
     /* By a service's own name, only that service. */
-    if (!e.code && read_host(d, net_request_host(r), &named)) e = pass_join(d->o.pass, bearer_of(r), &named, sys_wall_now(), &t);
+    if (!e.code && read_host(d, net_request_host(r), &named))
+        e = pass_join(d->o.pass, bearer_of(r), &named, sys_wall_now(), &t);
     if (e.code)
         refuse_err(r, e);
     else

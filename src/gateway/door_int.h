@@ -39,12 +39,13 @@ struct door_counts {
 };
 
 void                  door_init(const struct door_options *o, struct door **out);
-must_check struct err door_open(struct door *d, const char *domain); /* listens; again: new domain, new certificate */
-uint16_t              door_port(const struct door *d);               /* 0 while it does not listen */
-void                  door_revoke(struct door *d, struct cluster_id cluster); /* cuts what is joined and what waits */
-void                  door_close(struct door *d); /* stops listening; cuts everything */
-void                  door_free(struct door *d);  /* after the loop has ended */
-struct door_counts    door_counts(const struct door *d);
+must_check struct err door_open(struct door *d,
+                                const char  *domain);         /* listens; again: new domain, new certificate */
+uint16_t              door_port(const struct door *d);       /* 0 while it does not listen */
+void door_revoke(struct door *d, struct cluster_id cluster); /* cuts what is joined and what waits */
+void door_close(struct door *d);                             /* stops listening; cuts everything */
+void door_free(struct door *d);                              /* after the loop has ended */
+struct door_counts door_counts(const struct door *d);
 
 /* ---- joins.c ------------------------------------------------------------------------------------------ */
 

@@ -39,7 +39,7 @@ struct gateway {
     struct net            *net;
     struct gateway_options o;
     void (*on_over)(void *ctx, struct err why);
-    void  *ctx;
+    void *ctx;
 
     int               lock;
     char              host[128]; /* of ionetd */
@@ -82,7 +82,7 @@ must_check struct err keep_load_network(struct gateway *g); /* ERR_MISSING: neve
 must_check struct err keep_save_network(struct gateway *g);
 void                  keep_load(struct gateway *g); /* hands the frames that were kept to gateway_take */
 void                  keep_changed(struct gateway *g);
-bool                  keep_is_idle(struct gateway *g); /* nothing is being written; asks for what is left to be */
-void                  keep_finish(struct gateway *g);  /* on this thread, what was not written yet */
+bool keep_is_idle(struct gateway *g); /* nothing is being written; asks for what is left to be */
+void keep_finish(struct gateway *g);  /* on this thread, what was not written yet */
 
 #endif

@@ -1,14 +1,14 @@
 #include "door_int.h"
 
 #include "base/map.h"
-#include "json/json.h"
 #include "sys/log.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE_MAX 256     /* a worker's answer */
-#define OPENING_MAX 512  /* what a worker is told */
+#define LINE_MAX 256    /* a worker's answer */
+#define OPENING_MAX 512 /* what a worker is told */
 #define REFUSALS_MAX 8
 #define FAREWELL_MS 2000 /* how long a refused reader may take */
 
@@ -18,7 +18,7 @@ struct ring {
 
 #define owner_of(ring_ptr, type) ((type *)(void *)((char *)(ring_ptr)-offsetof(type, ring)))
 
-struct offer { /* a node that has dialled */
+struct offer {            /* a node that has dialled */
     struct id         id; /* the node's: what the map finds it by */
     struct cluster_id cluster;
     bool              is_head; /* its ticket says so */
@@ -60,17 +60,17 @@ struct join {
 };
 
 struct joins {
-    struct net   *net;
-    uint32_t      join_ms;
-    struct offer  offers[DOOR_NODES_MAX];
-    uint32_t      free_offers[DOOR_NODES_MAX];
-    uint32_t      free_count, top;
-    struct map    map;
-    uint32_t     *slots;
-    struct ring   joins; /* all of them */
-    struct ring   busy;  /* tunnels that are opening or joined */
-    uint64_t      dialled;
-    uint64_t      count, live, bytes, idle;
+    struct net  *net;
+    uint32_t     join_ms;
+    struct offer offers[DOOR_NODES_MAX];
+    uint32_t     free_offers[DOOR_NODES_MAX];
+    uint32_t     free_count, top;
+    struct map   map;
+    uint32_t    *slots;
+    struct ring  joins; /* all of them */
+    struct ring  busy;  /* tunnels that are opening or joined */
+    uint64_t     dialled;
+    uint64_t     count, live, bytes, idle;
 };
 
 /* ---- rings ------------------------------------------------------------------------------------------------------ */
@@ -135,9 +135,13 @@ static void raw_refuse(struct net *n, struct net_raw *raw, unsigned status, stru
     net_raw_set(raw, &calls, f);
     text_add(&t, STR("HTTP/1.1 "));
     text_add_u64(&t, status);
-    text_add(&t, status == 503 ? STR(" Service Unavailable") : status == 502 ? STR(" Bad Gateway") : STR(" Forbidden"));
-    text_add(&t, STR("\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\nconnection: close\r\n"
-                     "content-length: "));
+    text_add(&t, status == 503   ? STR(" Service Unavailable")
+                 : status == 502 ? STR(" Bad Gateway")
+                                 : STR(" Forbidden"));
+    text_add(
+        &t,
+        STR("\r\ncontent-type: text/plain; charset=utf-8\r\ncache-control: no-store\r\nconnection: close\r\n"
+            "content-length: "));
     text_add_u64(&t, why.len + 1);
     text_add(&t, STR("\r\n\r\n"));
     text_add(&t, why);
@@ -191,7 +195,8 @@ static struct offer *offer_choose(struct joins *js, const struct join *j)
     for (uint32_t i = 0; i < js->top && id_is_none(j->ticket.node.id); i++) {
         struct offer *o = &js->offers[i];
         if (!may_serve(o, j)) continue;
-        if (!best || o->is_head > best->is_head || (o->is_head == best->is_head && o->newest > best->newest)) best = o;
+        if (!best || o->is_head > best->is_head || (o->is_head == best->is_head && o->newest > best->newest))
+            best = o;
     }
     return best && best->idle_count ? best : NULL;
 }
@@ -410,7 +415,7 @@ void joins_add_tunnel(struct joins *js, struct net_request *r, const struct tick
     }
     struct tunnel *t = calloc(1, sizeof *t);
     check(t);
-    *t  = (struct tunnel){ .joins = js, .offer = o };
+    *t     = (struct tunnel){ .joins = js, .offer = o };
     t->raw = net_raw_accept(r, STR(DOOR_PROTOCOL), &calls, t);
     o->tunnels++;
     if (!t->raw) {
@@ -441,7 +446,7 @@ void joins_add(struct joins *js, struct net_request *r, const struct ticket *tic
 {
     struct join *j = calloc(1, sizeof *j);
     check(j);
-    *j       = (struct join){ .joins = js, .ticket = *ticket };
+    *j = (struct join){ .joins = js, .ticket = *ticket };
     (void)!str_copy(net_request_peer(r), j->client, sizeof j->client).code;
     ring_push(&js->joins, &j->ring);
     js->live++;
@@ -477,13 +482,16 @@ void joins_cut(struct joins *js, const struct cluster_id *only)
     for (uint32_t i = 0; i < js->top; i++) {
         struct offer *o = &js->offers[i];
         if (!o->tunnels || (only && !id_eq(o->cluster.id, only->id))) continue;
-        for (struct ring *r = o->idle.next; r != &o->idle; r = r->next) net_raw_close(owner_of(r, struct tunnel)->raw);
+        for (struct ring *r = o->idle.next; r != &o->idle; r = r->next)
+            net_raw_close(owner_of(r, struct tunnel)->raw);
     }
 }
 
 void joins_count(const struct joins *js, struct door_counts *out)
 {
-    *out = (struct door_counts){ .joins = js->count, .joined_bytes = js->bytes, .live = js->live, .tunnels = js->idle };
+    *out = (struct door_counts){
+        .joins = js->count, .joined_bytes = js->bytes, .live = js->live, .tunnels = js->idle
+    };
 }
 
 struct joins *joins_create(struct net *n, uint32_t join_ms)

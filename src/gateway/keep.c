@@ -93,7 +93,7 @@ static struct text write_all(struct gateway *g)
 void keep_load(struct gateway *g)
 {
     char             path[GATEWAY_PATH_TEXT];
-    scoped_mem char *content = malloc(TOLD_BYTES_MAX); /* pages that are not read into cost nothing */
+    scoped_mem char *content         = malloc(TOLD_BYTES_MAX); /* pages that are not read into cost nothing */
     scoped_mem union link_message *m = malloc(sizeof *m);
     size_t                         len, frames = 0;
     check(content && m);

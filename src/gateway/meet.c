@@ -7,18 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAST_FOR_MS 30000     /* how long somebody new is looked for often */
-#define STALE_MS 2000         /* after a whole list's last part, what it did not name goes */
+#define FAST_FOR_MS 30000 /* how long somebody new is looked for often */
+#define STALE_MS 2000     /* after a whole list's last part, what it did not name goes */
 #define KEEPALIVE_RESTORED_S 25
-#define READ_SHARE 10         /* reading takes at most a tenth of the time */
-#define HALF_SEEN_MS 1000     /* a node seen on one port alone is told of only after so long: the other says more */
+#define READ_SHARE 10     /* reading takes at most a tenth of the time */
+#define HALF_SEEN_MS 1000 /* a node seen on one port alone is told of only after so long: the other says more */
 
 struct meet_node {
     struct id      tag; /* the first bytes of its key: what the map finds it by */
     struct node_id node;
     uint8_t        key[MESH_KEY_BYTES];
     char           seen[2][MESH_ENDPOINT_TEXT];
-    uint32_t       list;   /* the last whole list that named it */
+    uint32_t       list; /* the last whole list that named it */
     bool           used;
     bool           unsent; /* ionetd was not told where it is */
     uint64_t       first_seen_ms;
@@ -46,7 +46,7 @@ struct meet {
     struct meet_node        *nodes;
     uint32_t                *free_nodes;
     uint32_t                 free_count;
-    uint32_t                 top; /* nodes beyond were never used */
+    uint32_t                 top;    /* nodes beyond were never used */
     uint32_t                 unseen; /* nodes with a place unknown */
     struct map               map;
     uint32_t                *slots;
@@ -89,7 +89,8 @@ static void tell_relay(struct meet *m, const uint8_t key[MESH_KEY_BYTES], const 
     for (uint32_t slot = 0; slot < m->pairs_top; slot++) {
         struct meet_pair *p = &m->pairs[slot];
         for (int side = 0; p->used && side < 2; side++)
-            if (memcmp(p->keys[side], key, MESH_KEY_BYTES) == 0) relay_set_seen(m->o.relay, slot, side == 1, place);
+            if (memcmp(p->keys[side], key, MESH_KEY_BYTES) == 0)
+                relay_set_seen(m->o.relay, slot, side == 1, place);
     }
 }
 
@@ -129,7 +130,8 @@ static bool node_add(struct meet *m, const struct gw_key *k)
     }
     bool full = !m->free_count && m->top == GATEWAY_NODES_MAX;
     if (full || id_is_none(tag) || map_find(&m->map, tag) != MAP_NONE) {
-        log_warn("meet.refused", LOG_ID("node", k->node), LOG_TEXT("why", full ? "there are too many" : "its key is none"));
+        log_warn("meet.refused", LOG_ID("node", k->node),
+                 LOG_TEXT("why", full ? "there are too many" : "its key is none"));
         return false;
     }
     uint32_t at = m->free_count ? m->free_nodes[--m->free_count] : m->top++;
@@ -267,7 +269,8 @@ bool meet_take_unsent(struct meet *m, struct gw_seen *out)
     return out->places_count > 0;
 }
 
-void meet_write(const struct meet *m, void (*emit)(void *ctx, enum link_kind kind, const void *message), void *ctx)
+void meet_write(const struct meet *m, void (*emit)(void *ctx, enum link_kind kind, const void *message),
+                void              *ctx)
 {
     struct gw_meet  meet  = { .reset = true };
     struct gw_seen  seen  = { .places_count = 0 };
@@ -363,7 +366,8 @@ static void on_tick(void *ctx)
     uint64_t     every  = fast ? GATEWAY_SEEN_FAST_MS : GATEWAY_SEEN_SLOW_MS;
     drop_stale(m, now_ms);
     if (every < m->read_took_ms * READ_SHARE) every = m->read_took_ms * READ_SHARE;
-    if (now_ms - m->read_ms + GATEWAY_SEEN_FAST_MS / 2 < every || m->points[0].reading || m->points[1].reading) return;
+    if (now_ms - m->read_ms + GATEWAY_SEEN_FAST_MS / 2 < every || m->points[0].reading || m->points[1].reading)
+        return;
     m->read_ms = now_ms;
     for (int i = 0; i < 2; i++) {
         struct point *p = &m->points[i];

@@ -28,8 +28,8 @@ bool pass_is_revoked(const struct pass *p, struct cluster_id cluster)
     return false;
 }
 
-static struct err read_kind(const struct pass *p, struct str text, struct public_key signer, enum ticket_kind kind,
-                            struct instant now, struct ticket *out)
+static struct err read_kind(const struct pass *p, struct str text, struct public_key signer,
+                            enum ticket_kind kind, struct instant now, struct ticket *out)
 {
     if (!p->has_signer) return ERR(DENIED, "this gateway belongs to no network yet");
     TRY(ticket_read(text, signer, now, out));
@@ -43,7 +43,8 @@ static struct err fits(const struct ticket *t, const struct wish *w)
     if (!id_is_none(w->cluster.id) && !id_eq(t->cluster.id, w->cluster.id))
         return ERR(DENIED, "the ticket is for another cluster");
     if (!str_eq(str_from(t->service), w->service)) return ERR(DENIED, "the ticket is for another service");
-    if (!id_is_none(w->node.id) && !id_eq(t->node.id, w->node.id)) return ERR(DENIED, "the ticket is for another node");
+    if (!id_is_none(w->node.id) && !id_eq(t->node.id, w->node.id))
+        return ERR(DENIED, "the ticket is for another node");
     return OK;
 }
 
@@ -53,13 +54,15 @@ struct err pass_tunnel(const struct pass *p, struct str ticket, struct instant n
     return id_is_none(out->node.id) ? ERR(DENIED, "the ticket names no node") : OK;
 }
 
-struct err pass_join(const struct pass *p, struct str ticket, const struct wish *w, struct instant now, struct ticket *out)
+struct err pass_join(const struct pass *p, struct str ticket, const struct wish *w, struct instant now,
+                     struct ticket *out)
 {
     TRY(read_kind(p, ticket, p->signer, TICKET_JOIN, now, out));
     return fits(out, w);
 }
 
-struct err pass_cookie(const struct pass *p, struct str cookie, const struct wish *w, struct instant now, struct ticket *out)
+struct err pass_cookie(const struct pass *p, struct str cookie, const struct wish *w, struct instant now,
+                       struct ticket *out)
 {
     TRY(read_kind(p, cookie, p->own_public, TICKET_JOIN, now, out));
     return fits(out, w);
@@ -83,13 +86,15 @@ static struct err use(struct pass *p, struct id serial, struct instant until, st
     return OK;
 }
 
-struct err pass_once(struct pass *p, struct str text, const struct wish *w, struct instant now, struct text *cookie)
+struct err pass_once(struct pass *p, struct str text, const struct wish *w, struct instant now,
+                     struct text *cookie)
 {
     struct ticket t;
     TRY(read_kind(p, text, p->signer, TICKET_ONCE, now, &t));
     TRY(fits(&t, w));
     /* What an earlier run let in is not remembered, so it takes only what was made since its start. */
-    struct instant made = { t.expires.ms - TICKET_VALID_MS }, until = instant_add(made, (struct span){ PASS_ONCE_MS });
+    struct instant made  = { t.expires.ms - TICKET_VALID_MS },
+                   until = instant_add(made, (struct span){ PASS_ONCE_MS });
     if (instant_before(made, p->started) || !instant_before(now, until))
         return ERR(EXPIRED, "the ticket has expired: ask for another");
     TRY(use(p, t.serial, until, now));

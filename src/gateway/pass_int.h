@@ -6,9 +6,9 @@
 
 #include "link/ticket.h"
 
-#define PASS_REVOKED_MAX 16384     /* clusters; the oldest are forgotten, whose tickets have long expired */
+#define PASS_REVOKED_MAX 16384 /* clusters; the oldest are forgotten, whose tickets have long expired */
 #define PASS_USED_MAX 4096
-#define PASS_ONCE_MS 120000        /* a one-time ticket is used so soon after its making */
+#define PASS_ONCE_MS 120000 /* a one-time ticket is used so soon after its making */
 
 struct pass {
     bool              has_signer;
@@ -37,11 +37,12 @@ void pass_set_signer(struct pass *p, const uint8_t public_key[32]);
 void pass_revoke(struct pass *p, struct cluster_id cluster);
 bool pass_is_revoked(const struct pass *p, struct cluster_id cluster);
 
-must_check struct err pass_tunnel(const struct pass *p, struct str ticket, struct instant now, struct ticket *out);
-must_check struct err pass_join(const struct pass *p, struct str ticket, const struct wish *w, struct instant now,
-                                struct ticket *out);
-must_check struct err pass_cookie(const struct pass *p, struct str cookie, const struct wish *w, struct instant now,
+must_check struct err pass_tunnel(const struct pass *p, struct str ticket, struct instant now,
                                   struct ticket *out);
+must_check struct err pass_join(const struct pass *p, struct str ticket, const struct wish *w,
+                                struct instant now, struct ticket *out);
+must_check struct err pass_cookie(const struct pass *p, struct str cookie, const struct wish *w,
+                                  struct instant now, struct ticket *out);
 /* Takes a one-time ticket, for good, and writes the cookie for it. */
 must_check struct err pass_once(struct pass *p, struct str ticket, const struct wish *w, struct instant now,
                                 struct text *cookie);

@@ -58,9 +58,9 @@ void packet_mac1(const uint8_t mac1_key[32], const uint8_t *bytes, size_t count,
     static EVP_MAC *blake2s; /* the relay's thread alone comes here; fetching costs far more than hashing */
     if (!blake2s) blake2s = EVP_MAC_fetch(NULL, "BLAKE2SMAC", NULL);
     check(blake2s != NULL);
-    size_t     mac_bytes = MAC_BYTES, written;
-    OSSL_PARAM options[] = { OSSL_PARAM_construct_size_t("size", &mac_bytes), OSSL_PARAM_construct_end() };
-    EVP_MAC_CTX *ctx     = EVP_MAC_CTX_new(blake2s);
+    size_t       mac_bytes = MAC_BYTES, written;
+    OSSL_PARAM   options[] = { OSSL_PARAM_construct_size_t("size", &mac_bytes), OSSL_PARAM_construct_end() };
+    EVP_MAC_CTX *ctx       = EVP_MAC_CTX_new(blake2s);
     check(ctx && EVP_MAC_init(ctx, mac1_key, 32, options) == 1 && EVP_MAC_update(ctx, bytes, count) == 1 &&
           EVP_MAC_final(ctx, out, &written, MAC_BYTES) == 1 && written == MAC_BYTES);
     EVP_MAC_CTX_free(ctx);

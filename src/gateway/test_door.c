@@ -50,14 +50,17 @@ static int open_world(void **state)
     if (!mkdtemp(folder)) return -1;
     snprintf(cert, sizeof cert, "%s/gateway.crt", folder);
     snprintf(key, sizeof key, "%s/gateway.key", folder);
-    if (net_authority_open(folder, &pin).code || net_authority_issue(folder, "gateway", hosts, 3, 90).code) return -1;
+    if (net_authority_open(folder, &pin).code || net_authority_issue(folder, "gateway", hosts, 3, 90).code)
+        return -1;
     sign_key_from_seed(seeds[0], &network_key, &network_public);
     sign_key_from_seed(seeds[1], &other_key, &other_public);
     pass = calloc(1, sizeof *pass);
     pass_init(pass, seeds[2], (struct instant){ sys_wall_now().ms - 1000 });
     pass_set_signer(pass, network_public.bytes);
     if (net_open(&net).code || net_timer_start(net, 5, 5, on_pulse, NULL, NULL).code) return -1;
-    struct door_options o = { .net = net, .pass = pass, .listen = "127.0.0.1", .cert_path = cert, .key_path = key, .join_ms = JOIN_MS };
+    struct door_options o = {
+        .net = net, .pass = pass, .listen = "127.0.0.1", .cert_path = cert, .key_path = key, .join_ms = JOIN_MS
+    };
     door_init(&o, &door);
     return door_open(door, DOMAIN).code != ERR_NONE;
 }
@@ -76,7 +79,9 @@ static int close_world(void **state)
 
 static struct ticket ticket_for(enum ticket_kind kind, const char *service)
 {
-    struct ticket t = { .kind = kind, .cluster = cluster, .expires = { sys_wall_now().ms + TICKET_VALID_MS }, .user = "somebody" };
+    struct ticket t = {
+        .kind = kind, .cluster = cluster, .expires = { sys_wall_now().ms + TICKET_VALID_MS }, .user = "somebody"
+    };
     sys_random(&t.serial, sizeof t.serial);
     snprintf(t.service, sizeof t.service, "%s", service);
     if (kind == TICKET_TUNNEL) t.node = head;
@@ -135,13 +140,17 @@ static void end_on_close(void *ctx, const char *why)
 
 static void dial_as(struct end *e, const char *path, const char *ticket, const char *name)
 {
-    static const struct net_raw_calls calls  = { end_on_open, end_on_bytes, NULL, end_on_end, end_on_close };
+    static const struct net_raw_calls calls = { end_on_open, end_on_bytes, NULL, end_on_end, end_on_close };
     char                              bearer[TICKET_TEXT_MAX + 8];
-    struct net_target                 target = { .host = "127.0.0.1", .port = door_port(door), .pin = &pin, .server_name = name };
+    struct net_target                 target = {
+                        .host = "127.0.0.1", .port = door_port(door), .pin = &pin, .server_name = name
+    };
     snprintf(bearer, sizeof bearer, "Bearer %s", ticket);
     struct net_header header = { STR("authorization"), str_from(bearer) };
     *e                       = (struct end){ 0 };
-    assert_int_equal(net_raw_connect(net, &target, str_from(path), STR(DOOR_PROTOCOL), &header, 1, &calls, e, &e->raw).code, ERR_NONE);
+    assert_int_equal(
+        net_raw_connect(net, &target, str_from(path), STR(DOOR_PROTOCOL), &header, 1, &calls, e, &e->raw).code,
+        ERR_NONE);
 }
 
 static void turn_until(const bool *happened)
@@ -219,7 +228,8 @@ static void a_join_is_carried_both_ways_until_both_have_ended(void **state)
     tunnel_open(&worker);
     join_start(&user);
     turn_until_got(&worker, "\n");
-    assert_string_equal(worker.got, "{\"service\":\"dashboard\",\"user\":\"somebody\",\"client\":\"127.0.0.1\"}\n");
+    assert_string_equal(worker.got,
+                        "{\"service\":\"dashboard\",\"user\":\"somebody\",\"client\":\"127.0.0.1\"}\n");
     assert_false(user.open); /* it is told of the tunnel only when the worker has said ok */
     say(&worker, "ok\nHello");
     turn_until_got(&user, "Hello");
@@ -336,7 +346,7 @@ static void a_join_without_a_node_goes_to_the_head_that_dialled_last(void **stat
     end_close(&user);
     turn_until(&worker.over);
 
-    char text[ID_TEXT + 1], path[128];
+    char        text[ID_TEXT + 1], path[128];
     struct text id = TEXT_IN(text);
     id_write(w.node.id, &id);
     snprintf(path, sizeof path, "/.ionet/join?service=dashboard&node=%s", text_z(&id));
@@ -427,7 +437,7 @@ static void a_revocation_cuts_what_is_joined_what_waits_and_what_comes(void **st
     (void)state;
     struct end        joined, user, idle, waiting, stranger;
     struct cluster_id kept = cluster;
-    struct ticket     t    = ticket_for(TICKET_TUNNEL, "head"), j = ticket_for(TICKET_JOIN, "dashboard");
+    struct ticket     t = ticket_for(TICKET_TUNNEL, "head"), j = ticket_for(TICKET_JOIN, "dashboard");
     const char       *tunnel_text, *join_text;
     cluster     = (struct cluster_id){ { { 77 } } };
     t.cluster   = cluster;
@@ -444,7 +454,7 @@ static void a_revocation_cuts_what_is_joined_what_waits_and_what_comes(void **st
     turn_until(&user.open);
     cluster = kept;
     tunnel_open(&stranger); /* of another cluster */
-    t.node = (struct node_id){ { { 51 } } };
+    t.node                  = (struct node_id){ { { 51 } } };
     struct ticket elsewhere = t;
     elsewhere.cluster       = (struct cluster_id){ { { 77 } } };
     turn_ms(10);
@@ -481,7 +491,9 @@ static void *visit_run(void *ctx)
     struct visit      *v  = ctx;
     SSL_CTX           *c  = SSL_CTX_new(TLS_client_method());
     SSL               *s  = SSL_new(c);
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(door_port(door)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in to = { .sin_family      = AF_INET,
+                              .sin_port        = htons(door_port(door)),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), len = 0, got;
     if (connect(fd, (void *)&to, sizeof to) == 0 && SSL_set_fd(s, fd) && SSL_set_tlsext_host_name(s, v->name) &&
         SSL_connect(s) == 1 && SSL_write(s, v->request, (int)strlen(v->request)) > 0) {
@@ -503,14 +515,16 @@ static void name_of(const char *service, char out[128])
 }
 
 /* Sends it, and answers as the worker would if a tunnel is given. */
-static void visit(struct visit *v, const char *sni, const char *host, const char *path, const char *headers, struct end *worker)
+static void visit(struct visit *v, const char *sni, const char *host, const char *path, const char *headers,
+                  struct end *worker)
 {
     pthread_t thread;
     uint64_t  by_ms = net_now_ms(net) + PATIENCE_MS;
     bool      said  = false;
     memset(v, 0, sizeof *v);
     snprintf(v->name, sizeof v->name, "%s", sni);
-    snprintf(v->request, sizeof v->request, "GET %s HTTP/1.1\r\nHost: %s\r\nX-Own:  as it is \r\n%s\r\n", path, host, headers);
+    snprintf(v->request, sizeof v->request, "GET %s HTTP/1.1\r\nHost: %s\r\nX-Own:  as it is \r\n%s\r\n", path,
+             host, headers);
     assert_int_equal(pthread_create(&thread, NULL, visit_run, v), 0);
     while (!v->done && net_now_ms(net) < by_ms) {
         uv_run(net_uv_loop(net), UV_RUN_ONCE);
@@ -545,7 +559,8 @@ static void a_browser_comes_with_a_ticket_once_and_then_with_its_cookie(void **s
     struct visit  v;
     struct end    worker;
     struct ticket once = ticket_for(TICKET_ONCE, "dashboard"), t = ticket_for(TICKET_JOIN, "dashboard");
-    char          name[128], notebook[128], path[TICKET_TEXT_MAX + 64], cookie[TICKET_TEXT_MAX + 32], header[TICKET_TEXT_MAX + 64];
+    char          name[128], notebook[128], path[TICKET_TEXT_MAX + 64], cookie[TICKET_TEXT_MAX + 32],
+        header[TICKET_TEXT_MAX + 64];
     name_of("dashboard", name);
     name_of("notebook", notebook);
     const char *ticket = written(&once, &network_key);

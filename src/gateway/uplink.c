@@ -69,10 +69,11 @@ static void on_count(void *ctx)
     struct relay_counts relay = relay_counts(g->relay);
     struct gw_count     now   = { door.joins, door.joined_bytes, relay.bytes };
     if (!g->uplink.welcome || memcmp(&now, &g->uplink.counted, sizeof now) == 0) return;
-    log_info("count", LOG_I64("joins", door.joins), LOG_I64("live", door.live), LOG_I64("tunnels", door.tunnels),
-             LOG_I64("joined_bytes", door.joined_bytes), LOG_I64("pairs", relay.pairs),
-             LOG_I64("relayed_bytes", relay.bytes), LOG_I64("strangers", relay.strangers),
-             LOG_I64("slow_bytes", relay.slow), LOG_I64("pairs_failed", relay.failed));
+    log_info("count", LOG_I64("joins", door.joins), LOG_I64("live", door.live),
+             LOG_I64("tunnels", door.tunnels), LOG_I64("joined_bytes", door.joined_bytes),
+             LOG_I64("pairs", relay.pairs), LOG_I64("relayed_bytes", relay.bytes),
+             LOG_I64("strangers", relay.strangers), LOG_I64("slow_bytes", relay.slow),
+             LOG_I64("pairs_failed", relay.failed));
     g->uplink.counted = now;
     send_frame(g, LINK_GW_COUNT, &now);
 }
@@ -179,7 +180,8 @@ void uplink_open(struct gateway *g)
     struct uplink                       *u     = &g->uplink;
     struct net_target                    t     = { .host = g->host, .port = g->port, .pin = &g->pin };
     struct err                           e     = OK;
-    if (!u->count_timer) e = net_timer_start(g->net, GATEWAY_COUNT_MS, GATEWAY_COUNT_MS, on_count, g, &u->count_timer);
+    if (!u->count_timer)
+        e = net_timer_start(g->net, GATEWAY_COUNT_MS, GATEWAY_COUNT_MS, on_count, g, &u->count_timer);
     if (!e.code) e = net_socket_connect(g->net, &t, STR(LINK_PATH), &calls, g, &u->socket);
     if (!e.code) return;
     log_warn("link.open", LOG_ERR(e));

@@ -20,23 +20,31 @@ struct option {
 #define PLACE(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 
 static const struct option options[] = {
-    { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0, "folder of its keys and what it was told, made if missing" },
+    { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0,
+      "folder of its keys and what it was told, made if missing" },
     { "host", OPTION_TEXT, PLACE(host), NULL, 0, 0, "numeric address by which workers and users reach it" },
     { "token", OPTION_TEXT, PLACE(token), "", 0, 0, "join token of the network, needed the first time" },
     { "listen", OPTION_TEXT, PLACE(listen), "0.0.0.0", 0, 0, "address to listen at, numeric" },
     { "port", OPTION_NUMBER, PLACE(port), "443", 1, 65535, "HTTPS port: tunnels, forwards, browsers" },
     { "meet_port_a", OPTION_NUMBER, PLACE(meet_port_a), "51820", 1, 65535, "UDP port of the meeting point" },
-    { "meet_port_b", OPTION_NUMBER, PLACE(meet_port_b), "51821", 1, 65535, "its second one, which tells symmetric NATs" },
-    { "relay_port", OPTION_NUMBER, PLACE(relay_port), "52000", 1, 65535, "first UDP port of the relay, two a pair" },
+    { "meet_port_b", OPTION_NUMBER, PLACE(meet_port_b), "51821", 1, 65535,
+      "its second one, which tells symmetric NATs" },
+    { "relay_port", OPTION_NUMBER, PLACE(relay_port), "52000", 1, 65535,
+      "first UDP port of the relay, two a pair" },
     { "relay_slots", OPTION_NUMBER, PLACE(relay_slots), "1000", 1, 30000, "pairs that may be relayed" },
-    { "relay_mbit", OPTION_NUMBER, PLACE(relay_mbit), "0", 0, 1000000, "what a pair may send in a second; 0: without limit" },
+    { "relay_mbit", OPTION_NUMBER, PLACE(relay_mbit), "0", 0, 1000000,
+      "what a pair may send in a second; 0: without limit" },
     { "mesh_device", OPTION_TEXT, PLACE(mesh_device), "wireguard-go", 0, 0, "wireguard-go, or kernel" },
-    { "wireguard_go", OPTION_TEXT, PLACE(wireguard_go), "wireguard-go", 0, 0, "the program, by path or from PATH" },
-    { "device_name", OPTION_TEXT, PLACE(device_name), "ionet-meet", 0, 0, "of its interfaces: NAME-a and NAME-b" },
+    { "wireguard_go", OPTION_TEXT, PLACE(wireguard_go), "wireguard-go", 0, 0,
+      "the program, by path or from PATH" },
+    { "device_name", OPTION_TEXT, PLACE(device_name), "ionet-meet", 0, 0,
+      "of its interfaces: NAME-a and NAME-b" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
 };
 
-static const char *const levels[] = { [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error" };
+static const char *const levels[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"
+};
 
 static struct err set(struct config *c, struct str name, struct str value)
 {
@@ -105,7 +113,8 @@ static struct err read_flags(struct config *c, int argc, char **argv, bool only_
     for (int i = 1; i < argc; i++) {
         struct str flag = str_from(argv[i]), name, value;
         if (take_switch(c, flag)) continue;
-        if (!str_starts(flag, STR("--"))) return complain(complaint, ERR(INVALID, "a flag is --NAME VALUE"), flag, 0);
+        if (!str_starts(flag, STR("--")))
+            return complain(complaint, ERR(INVALID, "a flag is --NAME VALUE"), flag, 0);
         if (!str_split(str_skip(flag, 2), '=', &name, &value)) {
             if (i + 1 == argc) return complain(complaint, ERR(INVALID, "the flag has no value"), flag, 0);
             value = str_from(argv[++i]);
@@ -122,7 +131,8 @@ struct err config_options(const struct config *c, struct gateway_options *out)
     size_t level = 0;
     if (!c->state_dir[0]) return ERR(INVALID, "state_dir must be given");
     if (!c->host[0]) return ERR(INVALID, "host must be given");
-    if (strcmp(c->mesh_device, wg_kind_names[WG_USERSPACE]) != 0 && strcmp(c->mesh_device, wg_kind_names[WG_KERNEL]) != 0)
+    if (strcmp(c->mesh_device, wg_kind_names[WG_USERSPACE]) != 0 &&
+        strcmp(c->mesh_device, wg_kind_names[WG_KERNEL]) != 0)
         return ERR(INVALID, "mesh_device is wireguard-go or kernel");
     while (level < countof(levels) && strcmp(levels[level], c->log_level) != 0) level++;
     if (level == countof(levels)) return ERR(INVALID, "log_level is debug, info, warn or error");
@@ -149,16 +159,20 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
 {
     memset(c, 0, sizeof *c);
     for (size_t i = 0; i < countof(options); i++)
-        if (options[i].initial) check(set(c, str_from(options[i].name), str_from(options[i].initial)).code == ERR_NONE);
+        if (options[i].initial)
+            check(set(c, str_from(options[i].name), str_from(options[i].initial)).code == ERR_NONE);
     TRY(read_flags(c, argc, argv, true, complaint));
     return read_flags(c, argc, argv, false, complaint);
 }
 
 void config_help(struct text *out)
 {
-    text_add(out, STR("ionet-gateway: joins users to the services of clusters, and the nodes of a cluster to each other.\n\n"
-                      "  ionet-gateway [--config FILE] [--NAME VALUE …]\n\n"
-                      "The file has lines NAME=VALUE; flags go over it. The ports must be reachable from outside.\n\n"));
+    text_add(
+        out,
+        STR("ionet-gateway: joins users to the services of clusters, and the nodes of a cluster to each "
+            "other.\n\n"
+            "  ionet-gateway [--config FILE] [--NAME VALUE …]\n\n"
+            "The file has lines NAME=VALUE; flags go over it. The ports must be reachable from outside.\n\n"));
     for (size_t i = 0; i < countof(options); i++) {
         const struct option *o    = &options[i];
         size_t               from = out->len;

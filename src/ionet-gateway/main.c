@@ -81,7 +81,9 @@ int main(int argc, char **argv)
     check_print_by(log_check_failed);
 
     struct err e = config_read(&config, argc, argv, &complaint);
-    if (e.code) log_error("config", LOG_STR("why", text_str(&complaint)));
-    else if ((e = do_task(&config)).code) log_error("ended", LOG_ERR(e));
+    if (e.code)
+        log_error("config", LOG_STR("why", text_str(&complaint)));
+    else if ((e = do_task(&config)).code)
+        log_error("ended", LOG_ERR(e));
     return e.code ? 1 : 0;
 }

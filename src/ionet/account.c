@@ -9,7 +9,7 @@
 
 static void line_usdc(const char *name, struct json_value object, const char *member)
 {
-    char room[40];
+    char        room[40];
     struct text t = TEXT_IN(room);
     human_usdc_write((struct money){ member_i64(object, member) }, &t);
     printf("%-10s %s USDC\n", name, text_z(&t));
@@ -28,8 +28,8 @@ struct err command_account_show(struct cli *c)
         print_json((struct str){ r.body, r.len });
         return OK;
     }
-    uint8_t wallet[32];
-    char room[BASE58_KEY_TEXT_MAX + 1];
+    uint8_t     wallet[32];
+    char        room[BASE58_KEY_TEXT_MAX + 1];
     struct text t = TEXT_IN(room);
     line_str("account", json_as_str(json_member(r.doc.root, "id")));
     if (!hex_read(json_as_str(json_member(r.doc.root, "public_key")), wallet, sizeof wallet).code) {
@@ -43,9 +43,9 @@ struct err command_account_show(struct cli *c)
 
 struct err command_account_transfers(struct cli *c)
 {
-    char room[API_PATH_MAX];
-    struct text t = TEXT_IN(room);
-    int64_t limit = 50;
+    char        room[API_PATH_MAX];
+    struct text t     = TEXT_IN(room);
+    int64_t     limit = 50;
     TRY(option_count(c, "limit", 200, &limit));
     text_add(&t, STR("/v1/account/transfers?limit="));
     text_add_i64(&t, limit);
@@ -57,7 +57,7 @@ struct err command_account_transfers(struct cli *c)
         print_json((struct str){ r.body, r.len });
         return OK;
     }
-    static const char *const headings[] = { "NUMBER", "AT", "CAUSE", "OF", "BOOK", "CHANGE USDC" };
+    static const char *const  headings[] = { "NUMBER", "AT", "CAUSE", "OF", "BOOK", "CHANGE USDC" };
     scoped_sheet struct sheet s;
     sheet_init(&s, countof(headings));
     for (size_t i = 0; i < countof(headings); i++) sheet_add(&s, str_from(headings[i]));
@@ -87,11 +87,11 @@ struct err command_recipe_list(struct cli *c)
 
 struct err command_recipe_show(struct cli *c)
 {
-    char room[API_PATH_MAX];
-    struct text path                = TEXT_IN(room);
-    scoped_reply struct api_reply r = { 0 };
-    struct recipe_facts facts       = { 0 };
-    struct json_fault fault;
+    char                          room[API_PATH_MAX];
+    struct text                   path  = TEXT_IN(room);
+    scoped_reply struct api_reply r     = { 0 };
+    struct recipe_facts           facts = { 0 };
+    struct json_fault             fault;
     api_path_add(&path, "/v1/recipes/", c->operands[0]);
     TRY(api_call(c, "GET", text_z(&path), STR(""), &r));
     if (c->json) {
@@ -116,16 +116,16 @@ struct err command_recipe_show(struct cli *c)
 struct err quote_ask(struct cli *c, struct api_reply *out)
 {
     const char *recipe, *quantity, *duration;
-    struct span span = { 0 };
-    int64_t count    = 0;
+    struct span span  = { 0 };
+    int64_t     count = 0;
     TRY(option_needed(c, "recipe", &recipe));
     TRY(option_needed(c, "quantity", &quantity));
     TRY(option_needed(c, "duration", &duration));
     TRY(option_count(c, "quantity", JSON_INT_MAX, &count));
     TRY(option_duration(c, "duration", &span));
 
-    char room[API_BODY_MAX];
-    struct text t     = TEXT_IN(room);
+    char            room[API_BODY_MAX];
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_open_object(&w);
     json_key(&w, "recipe");
@@ -141,12 +141,11 @@ struct err quote_ask(struct cli *c, struct api_reply *out)
 
 void quote_print(struct json_value quote, FILE *to)
 {
-    char price_room[40], total_room[40], span_room[40];
+    char        price_room[40], total_room[40], span_room[40];
     struct text price = TEXT_IN(price_room), total = TEXT_IN(total_room), span = TEXT_IN(span_room);
-    struct str id      = json_as_str(json_member(quote, "id")),
-               recipe  = json_as_str(json_member(quote, "recipe"));
-    struct str unit    = json_as_str(json_member(quote, "unit"));
-    long long quantity = (long long)member_i64(quote, "quantity");
+    struct str  id = json_as_str(json_member(quote, "id")), recipe = json_as_str(json_member(quote, "recipe"));
+    struct str  unit     = json_as_str(json_member(quote, "unit"));
+    long long   quantity = (long long)member_i64(quote, "quantity");
     human_usdc_write((struct money){ member_i64(quote, "price_micros_per_hour") }, &price);
     human_usdc_write((struct money){ member_i64(quote, "total_micros") }, &total);
     human_duration_write((struct span){ member_i64(quote, "duration_ms") }, &span);

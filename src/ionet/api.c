@@ -7,11 +7,11 @@
 
 struct call {
     struct net *net;
-    struct err e;
-    unsigned status;
-    char *body;
-    size_t len;
-    bool too_long;
+    struct err  e;
+    unsigned    status;
+    char       *body;
+    size_t      len;
+    bool        too_long;
 };
 
 void api_reply_free(struct api_reply *r)
@@ -83,12 +83,12 @@ struct err api_problem(struct cli *c, unsigned status, struct str body)
 {
     if (status < 400) return OK;
     scoped_json struct json_doc doc = { 0 };
-    struct json_fault fault;
+    struct json_fault           fault;
     if (json_parse(body, &doc, &fault).code) doc.root.node = NULL;
 
     enum err_code code = code_of(status, doc.root);
-    char hint[CLI_DETAIL_MAX];
-    struct text t = TEXT_IN(hint);
+    char          hint[CLI_DETAIL_MAX];
+    struct text   t = TEXT_IN(hint);
     hint_write(status, code, doc.root, &t);
 
     struct str detail = json_as_str(json_member(doc.root, "detail"));
@@ -115,8 +115,7 @@ struct err api_request_init(struct cli *c, bool with_body, struct api_request *o
     TRY(config_target(&c->config, out->host, &out->pin, &out->target));
 
     if (with_body)
-        out->headers[out->header_count++] =
-            (struct net_header){ STR("content-type"), STR("application/json") };
+        out->headers[out->header_count++] = (struct net_header){ STR("content-type"), STR("application/json") };
     if (*c->config.api_key) {
         struct text t = TEXT_IN(out->bearer);
         text_add(&t, STR("Bearer "));
@@ -154,15 +153,12 @@ static void on_done(void *ctx, struct err e)
     net_stop(k->net);
 }
 
-static const struct net_call_calls call_calls = { .on_head = on_head,
-                                                  .on_body = on_body,
-                                                  .on_done = on_done };
+static const struct net_call_calls call_calls = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
 
-struct err api_call(struct cli *c, const char *method, const char *path, struct str body,
-                    struct api_reply *out)
+struct err api_call(struct cli *c, const char *method, const char *path, struct str body, struct api_reply *out)
 {
     struct api_request request;
-    struct call k = { .e = OK };
+    struct call        k = { .e = OK };
     TRY(api_request_init(c, body.len > 0, &request));
     TRY(net_open(&k.net));
 

@@ -13,8 +13,8 @@
 #define API_BODY_MAX 4096
 
 struct api_reply {
-    char *body; /* heap */
-    size_t len;
+    char           *body; /* heap */
+    size_t          len;
     struct json_doc doc;
 };
 
@@ -40,17 +40,17 @@ void api_path_add(struct text *path, const char *fixed, const char *element);
 
 /* For connections that are kept beside others (forward): the target and headers of a request. */
 struct api_request {
-    char host[128];
-    struct net_pin pin;
+    char              host[128];
+    struct net_pin    pin;
     struct net_target target;
-    char bearer[200];
+    char              bearer[200];
     struct net_header headers[3];
-    size_t header_count;
+    size_t            header_count;
 };
 must_check struct err api_request_init(struct cli *c, bool with_body, struct api_request *out);
 
 /* What an answer with that status and body means: OK below 400. */
 must_check struct err api_problem(struct cli *c, unsigned status, struct str body);
-struct err api_unreachable(struct cli *c, struct err e);
+struct err            api_unreachable(struct cli *c, struct err e);
 
 #endif

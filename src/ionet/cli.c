@@ -5,8 +5,8 @@
 
 struct exit_status {
     enum err_code code;
-    int status;
-    const char *doc;
+    int           status;
+    const char   *doc;
 };
 
 #define EXIT_UNREACHABLE 8
@@ -61,8 +61,7 @@ static size_t noun_length(const char *path)
 
 void cli_help(FILE *to)
 {
-    fprintf(to,
-            "usage: ionet NOUN VERB [OPTIONS]        ionet NOUN --help        ionet NOUN VERB --help\n\n");
+    fprintf(to, "usage: ionet NOUN VERB [OPTIONS]        ionet NOUN --help        ionet NOUN VERB --help\n\n");
     for (size_t i = 0; i < command_count; i++) {
         const char *path = commands[i].path;
         if (i && path[noun_length(path)] && strncmp(path, commands[i - 1].path, noun_length(path)))
@@ -132,8 +131,7 @@ static bool is_help(const char *word)
 static const struct option *option_find(const struct command *k, const char *name, size_t len)
 {
     for (size_t i = 0; i < k->option_count; i++)
-        if (strlen(k->options[i].name) == len && !strncmp(k->options[i].name, name, len))
-            return &k->options[i];
+        if (strlen(k->options[i].name) == len && !strncmp(k->options[i].name, name, len)) return &k->options[i];
     return NULL;
 }
 
@@ -141,7 +139,7 @@ static const struct option *option_find(const struct command *k, const char *nam
 static struct err option_take(struct cli *c, int left, char **words, int *used)
 {
     const char *name   = words[0] + 2;
-    size_t len         = strcspn(name, "=");
+    size_t      len    = strcspn(name, "=");
     const char *inside = name[len] ? name + len + 1 : NULL;
     *used              = 1;
     if (!strcmp(name, "json")) {
@@ -160,8 +158,7 @@ static struct err option_take(struct cli *c, int left, char **words, int *used)
         *value = "";
         return OK;
     }
-    if (!inside && left < 2)
-        return cli_fail(c, ERR_INVALID, NULL, "--%s needs a value: %s", o->name, o->value);
+    if (!inside && left < 2) return cli_fail(c, ERR_INVALID, NULL, "--%s needs a value: %s", o->name, o->value);
     if (!inside) *used = 2;
     *value = inside ? inside : words[1];
     return OK;
@@ -182,7 +179,7 @@ static unsigned operands_wanted(const char *text, unsigned *most)
 static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
 {
     unsigned most, least = operands_wanted(c->command->operands, &most);
-    bool only_operands = false;
+    bool     only_operands = false;
     for (int i = 0, used; i < argc; i += used) {
         used = 1;
         if (!only_operands && !strcmp(argv[i], "--"))
@@ -192,8 +189,8 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
         else if (!only_operands && !strncmp(argv[i], "--", 2))
             TRY(option_take(c, argc - i, argv + i, &used));
         else if (c->operand_count == most)
-            return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"",
-                            c->command->path, argv[i]);
+            return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"", c->command->path,
+                            argv[i]);
         else
             c->operands[c->operand_count++] = argv[i];
     }
@@ -202,8 +199,7 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
         return OK;
     }
     if (c->operand_count < least)
-        return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path,
-                        c->command->operands);
+        return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path, c->command->operands);
     return OK;
 }
 

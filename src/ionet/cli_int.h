@@ -26,47 +26,47 @@ struct option {
 };
 
 struct command {
-    const char *path;     /* "cluster create" */
-    const char *operands; /* "CLUSTER SERVICE"; "" for none, "[TEXT]" may be left out */
-    const char *doc;      /* one sentence */
-    const char *more;     /* shown by its --help; null: nothing */
+    const char          *path;     /* "cluster create" */
+    const char          *operands; /* "CLUSTER SERVICE"; "" for none, "[TEXT]" may be left out */
+    const char          *doc;      /* one sentence */
+    const char          *more;     /* shown by its --help; null: nothing */
     const struct option *options;
-    size_t option_count;
+    size_t               option_count;
     struct err (*run)(struct cli *c);
 };
 
 extern const struct command commands[];
-extern const size_t command_count;
+extern const size_t         command_count;
 
 struct cli {
     const struct command *command;
-    const char *values[CLI_OPTIONS_MAX]; /* by the option's row; "" for one that takes no value */
-    const char *operands[CLI_OPERANDS_MAX];
-    unsigned operand_count;
-    bool json;
-    struct config config;
-    bool interrupted; /* by Ctrl-C */
-    bool unreachable; /* the error is that the network does not answer */
-    char detail[CLI_DETAIL_MAX];
-    char hint[CLI_DETAIL_MAX]; /* what to do next */
+    const char           *values[CLI_OPTIONS_MAX]; /* by the option's row; "" for one that takes no value */
+    const char           *operands[CLI_OPERANDS_MAX];
+    unsigned              operand_count;
+    bool                  json;
+    struct config         config;
+    bool                  interrupted; /* by Ctrl-C */
+    bool                  unreachable; /* the error is that the network does not answer */
+    char                  detail[CLI_DETAIL_MAX];
+    char                  hint[CLI_DETAIL_MAX]; /* what to do next */
 };
 
 /* Reads `argc` words after the program's name. help is set when the text of --help was asked for: it was printed. */
 must_check struct err cli_parse(struct cli *c, int argc, char **argv, bool *help);
 
 const char *cli_option(const struct cli *c,
-                       const char *name); /* null if it was not given; the row must exist */
-bool cli_has(const struct cli *c, const char *name);
+                       const char       *name); /* null if it was not given; the row must exist */
+bool        cli_has(const struct cli *c, const char *name);
 
 /* An error with a sentence of its own, and what to do about it (may be null). */
-__attribute__((format(printf, 4, 5))) struct err cli_fail(struct cli *c, enum err_code code,
-                                                          const char *hint, const char *format, ...);
+__attribute__((format(printf, 4, 5))) struct err cli_fail(struct cli *c, enum err_code code, const char *hint,
+                                                          const char *format, ...);
 
 void cli_help(FILE *to);                        /* the whole program's */
 void cli_help_noun(const char *noun, FILE *to); /* a noun's verbs */
 void cli_help_command(const struct command *k, FILE *to);
 
-int exit_status_of(const struct cli *c, struct err e);
+int  exit_status_of(const struct cli *c, struct err e);
 void cli_print_exits(FILE *to);
 
 #endif

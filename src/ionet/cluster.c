@@ -22,14 +22,14 @@ static void member_print(const char *name, struct json_value object, const char 
 
 static void nodes_print(struct json_value nodes, FILE *to)
 {
-    static const char *const headings[] = { "NODE",  "ROLE",  "ADDRESS", "DEVICE",
-                                            "STATE", "PHASE", "SERVED",  "CHARGED USDC" };
+    static const char *const  headings[] = { "NODE",  "ROLE",  "ADDRESS", "DEVICE",
+                                             "STATE", "PHASE", "SERVED",  "CHARGED USDC" };
     scoped_sheet struct sheet s;
     sheet_init(&s, countof(headings));
     for (size_t i = 0; i < countof(headings); i++) sheet_add(&s, str_from(headings[i]));
     for (uint32_t i = 0; i < json_count(nodes); i++) {
-        struct json_value n = json_at(nodes, i);
-        struct node node    = { 0 };
+        struct json_value n    = json_at(nodes, i);
+        struct node       node = { 0 };
         struct json_fault fault;
         if (json_read_value(n, &node_type, JSON_VIEW, &node, &fault).code)
             continue; /* a newer network's kind */
@@ -49,10 +49,10 @@ static void nodes_print(struct json_value nodes, FILE *to)
 
 void cluster_print(struct json_value cluster, FILE *to)
 {
-    char made_room[40], ends_room[40], charged_room[40], escrow_room[40];
+    char        made_room[40], ends_room[40], charged_room[40], escrow_room[40];
     struct text made = TEXT_IN(made_room), ends = TEXT_IN(ends_room);
     struct text charged = TEXT_IN(charged_room), escrow = TEXT_IN(escrow_room);
-    int64_t ready = member_i64(cluster, "ready_ms"), reserved = member_i64(cluster, "reserved_ms");
+    int64_t     ready = member_i64(cluster, "ready_ms"), reserved = member_i64(cluster, "reserved_ms");
     human_instant_write((struct instant){ reserved }, &made);
     human_instant_write((struct instant){ member_i64(cluster, "ends_ms") }, &ends);
     human_usdc_write((struct money){ member_i64(cluster, "charged_now_micros") }, &charged);
@@ -82,15 +82,15 @@ void cluster_print(struct json_value cluster, FILE *to)
 
 void settlement_print(struct json_value cluster, FILE *to)
 {
-    static const char *const headings[] = { "NODE",         "DEVICE",   "SERVED MS",
-                                            "CHARGED USDC", "FEE USDC", "EARNED USDC" };
+    static const char *const  headings[] = { "NODE",         "DEVICE",   "SERVED MS",
+                                             "CHARGED USDC", "FEE USDC", "EARNED USDC" };
     scoped_sheet struct sheet s;
     sheet_init(&s, countof(headings));
     for (size_t i = 0; i < countof(headings); i++) sheet_add(&s, str_from(headings[i]));
     struct json_value nodes = json_member(cluster, "nodes");
     for (uint32_t i = 0; i < json_count(nodes); i++) {
-        struct json_value n = json_at(nodes, i);
-        int64_t charged = member_i64(n, "charged_micros"), fee = member_i64(n, "fee_micros");
+        struct json_value n       = json_at(nodes, i);
+        int64_t           charged = member_i64(n, "charged_micros"), fee = member_i64(n, "fee_micros");
         sheet_add(&s, json_as_str(json_member(n, "id")));
         sheet_add(&s, json_as_str(json_member(n, "device_name")));
         sheet_add_i64(&s, member_i64(n, "served_ms"));
@@ -100,14 +100,13 @@ void settlement_print(struct json_value cluster, FILE *to)
     }
     sheet_print(&s, to);
 
-    char escrow_room[40], charged_room[40], refunded_room[40];
+    char        escrow_room[40], charged_room[40], refunded_room[40];
     struct text escrow = TEXT_IN(escrow_room), charged = TEXT_IN(charged_room),
                 refunded = TEXT_IN(refunded_room);
     human_usdc_write((struct money){ member_i64(cluster, "escrow_micros") }, &escrow);
     human_usdc_write((struct money){ member_i64(cluster, "charged_micros") }, &charged);
     human_usdc_write((struct money){ member_i64(cluster, "refunded_micros") }, &refunded);
-    fprintf(to, "escrow %s = charged %s + refunded %s\n", text_z(&escrow), text_z(&charged),
-            text_z(&refunded));
+    fprintf(to, "escrow %s = charged %s + refunded %s\n", text_z(&escrow), text_z(&charged), text_z(&refunded));
 }
 
 /* ---- commands ------------------------------------------------------------------------------------------ */
@@ -120,8 +119,7 @@ static struct err quote_choose(struct cli *c, char id[ID_TEXT + 1])
                             "--quote says it all: --recipe, --quantity and --duration don't go with it");
         struct id quote;
         if (id_read(str_from(cli_option(c, "quote")), &quote).code)
-            return cli_fail(c, ERR_INVALID, NULL, "--quote %s: that is no quote's id",
-                            cli_option(c, "quote"));
+            return cli_fail(c, ERR_INVALID, NULL, "--quote %s: that is no quote's id", cli_option(c, "quote"));
         return str_copy(str_from(cli_option(c, "quote")), id, ID_TEXT + 1);
     }
     scoped_reply struct api_reply r = { 0 };
@@ -132,8 +130,8 @@ static struct err quote_choose(struct cli *c, char id[ID_TEXT + 1])
 
 struct err command_cluster_create(struct cli *c)
 {
-    char quote[ID_TEXT + 1], room[API_BODY_MAX], id[ID_TEXT + 1];
-    struct text t     = TEXT_IN(room);
+    char            quote[ID_TEXT + 1], room[API_BODY_MAX], id[ID_TEXT + 1];
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     TRY(quote_choose(c, quote));
     json_open_object(&w);
@@ -169,7 +167,7 @@ struct err command_cluster_list(struct cli *c)
 
 struct err command_cluster_show(struct cli *c)
 {
-    char path[API_PATH_MAX];
+    char                          path[API_PATH_MAX];
     scoped_reply struct api_reply r = { 0 };
     TRY(cluster_path(c, "", path));
     TRY(api_call(c, "GET", path, STR(""), &r));
@@ -187,11 +185,11 @@ struct err command_cluster_watch(struct cli *c)
 
 struct err command_cluster_extend(struct cli *c)
 {
-    const char *given;
-    char path[API_PATH_MAX], room[API_BODY_MAX], until_room[40];
-    struct text t = TEXT_IN(room), until = TEXT_IN(until_room);
-    struct json_out w = json_begin(&t);
-    struct span span  = { 0 };
+    const char     *given;
+    char            path[API_PATH_MAX], room[API_BODY_MAX], until_room[40];
+    struct text     t = TEXT_IN(room), until = TEXT_IN(until_room);
+    struct json_out w    = json_begin(&t);
+    struct span     span = { 0 };
     TRY(option_needed(c, "duration", &given));
     TRY(option_duration(c, "duration", &span));
     TRY(cluster_path(c, "/extend", path));
@@ -213,7 +211,7 @@ struct err command_cluster_extend(struct cli *c)
 
 struct err command_cluster_terminate(struct cli *c)
 {
-    char path[API_PATH_MAX], id[ID_TEXT + 1];
+    char                          path[API_PATH_MAX], id[ID_TEXT + 1];
     scoped_reply struct api_reply r = { 0 };
     TRY(cluster_path(c, "", path));
     TRY(api_call(c, "DELETE", path, STR(""), &r));

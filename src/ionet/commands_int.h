@@ -39,8 +39,7 @@ struct err command_operator_books(struct cli *c);
 /* --json: the answer as it came, on a line. */
 void print_json(struct str json);
 /* A page of GET path: a table of its items, a word on standard error if there are more. */
-must_check struct err print_page(struct cli *c, const char *path, const struct record_type *type,
-                                 void *record);
+must_check struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record);
 
 /* Options as what they mean; a null out when they were not given is left as it was. */
 must_check struct err option_duration(struct cli *c, const char *name, struct span *out);
@@ -54,11 +53,11 @@ int64_t member_i64(struct json_value object, const char *name); /* 0 if it is no
 enum watch_until { WATCH_READY, WATCH_ENDED, WATCH_FOREVER };
 must_check struct err watch_cluster(struct cli *c, const char *name, enum watch_until until);
 
-void cluster_print(struct json_value cluster, FILE *to);
-void settlement_print(struct json_value cluster,
-                      FILE *to); /* what each node served and earned, and that it adds up */
-must_check struct err quote_ask(struct cli *c,
+void                  cluster_print(struct json_value cluster, FILE *to);
+void                  settlement_print(struct json_value cluster,
+                                       FILE             *to); /* what each node served and earned, and that it adds up */
+must_check struct err quote_ask(struct cli       *c,
                                 struct api_reply *out); /* from --recipe, --quantity and --duration */
-void quote_print(struct json_value quote, FILE *to);
+void                  quote_print(struct json_value quote, FILE *to);
 
 #endif

@@ -26,7 +26,7 @@ static struct err folder_path(char out[CONFIG_PATH_MAX])
     const char *own  = getenv("IONET_HOME");
     const char *xdg  = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
-    int len;
+    int         len;
     if (own && *own)
         len = snprintf(out, CONFIG_PATH_MAX, "%s", own);
     else if (xdg && *xdg)
@@ -34,8 +34,7 @@ static struct err folder_path(char out[CONFIG_PATH_MAX])
     else if (home && *home)
         len = snprintf(out, CONFIG_PATH_MAX, "%s/.config/ionet", home);
     else
-        return ERR(INVALID,
-                   "neither IONET_HOME nor HOME is set: there is no place to keep the configuration");
+        return ERR(INVALID, "neither IONET_HOME nor HOME is set: there is no place to keep the configuration");
     return len < CONFIG_PATH_MAX ? OK : ERR(LIMIT, "the path of the configuration is too long");
 }
 
@@ -53,8 +52,8 @@ struct err config_load(struct config *out)
     char path[CONFIG_PATH_MAX];
     TRY(config_path("config.json", path));
 
-    char room[CONFIG_BYTES_MAX];
-    size_t len;
+    char       room[CONFIG_BYTES_MAX];
+    size_t     len;
     struct err e = sys_read_file(path, room, sizeof room, &len);
     if (e.code == ERR_MISSING) return OK;
     TRY(e);
@@ -98,8 +97,7 @@ struct err config_split(struct str network, char host[128], uint16_t *port)
     return OK;
 }
 
-struct err config_target(const struct config *k, char host[128], struct net_pin *pin,
-                         struct net_target *out)
+struct err config_target(const struct config *k, char host[128], struct net_pin *pin, struct net_target *out)
 {
     *out = (struct net_target){ .host = host, .pin = pin };
     memcpy(pin->sha256, k->pin, sizeof pin->sha256);

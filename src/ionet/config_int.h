@@ -12,18 +12,17 @@
 #define CONFIG_PATH_MAX 512
 
 struct config {
-    char network[160]; /* HOST:PORT; "" when logged out */
-    uint8_t pin[32];
-    char key_file[CONFIG_PATH_MAX];
-    char api_key[160];
+    char              network[160]; /* HOST:PORT; "" when logged out */
+    uint8_t           pin[32];
+    char              key_file[CONFIG_PATH_MAX];
+    char              api_key[160];
     struct account_id account;
-    struct instant expires;
+    struct instant    expires;
 };
 
-must_check struct err config_path(const char *name,
-                                  char out[CONFIG_PATH_MAX]); /* of a file in the folder */
-must_check struct err config_load(struct config *out);        /* zeroed if there is none */
-must_check struct err config_save(const struct config *k);    /* makes the folder, 0700 */
+must_check struct err config_path(const char *name, char out[CONFIG_PATH_MAX]); /* of a file in the folder */
+must_check struct err config_load(struct config *out);                          /* zeroed if there is none */
+must_check struct err config_save(const struct config *k);                      /* makes the folder, 0700 */
 must_check struct err config_target(const struct config *k, char host[128], struct net_pin *pin,
                                     struct net_target *out);
 
@@ -34,6 +33,6 @@ must_check struct err config_split(struct str network, char host[128], uint16_t 
 must_check struct err key_file_open(const char *path, struct sign_key *out, struct public_key *public_half,
                                     bool *made);
 must_check struct err key_file_read(struct str text, struct sign_key *out, struct public_key *public_half);
-void key_file_write(const struct sign_key *k, struct text *out);
+void                  key_file_write(const struct sign_key *k, struct text *out);
 
 #endif

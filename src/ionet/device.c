@@ -16,12 +16,12 @@ static void device_path(struct cli *c, const char *tail, struct text *path)
 /* POST /v1/join-tokens; the ask goes along for devices alone. */
 static struct err token_ask(struct cli *c, const char *purpose, struct api_reply *out)
 {
-    char room[API_BODY_MAX];
-    struct text t     = TEXT_IN(room);
-    struct json_out w = json_begin(&t);
-    struct money ask  = { 0 };
-    struct span valid = { 0 };
-    bool device       = !strcmp(purpose, "device");
+    char            room[API_BODY_MAX];
+    struct text     t      = TEXT_IN(room);
+    struct json_out w      = json_begin(&t);
+    struct money    ask    = { 0 };
+    struct span     valid  = { 0 };
+    bool            device = !strcmp(purpose, "device");
     json_open_object(&w);
     json_key(&w, "for");
     json_str(&w, str_from(purpose));
@@ -77,10 +77,10 @@ struct err command_device_list(struct cli *c)
 
 static struct err device_answer(struct cli *c, const char *method, const char *tail)
 {
-    static struct device device;
-    char room[API_PATH_MAX];
-    struct text path = TEXT_IN(room);
-    struct json_fault fault;
+    static struct device          device;
+    char                          room[API_PATH_MAX];
+    struct text                   path = TEXT_IN(room);
+    struct json_fault             fault;
     scoped_reply struct api_reply r = { 0 };
     device_path(c, tail, &path);
     TRY(api_call(c, method, text_z(&path), STR(""), &r));
@@ -121,9 +121,8 @@ static struct err on_event(void *ctx, struct json_value device, struct str text,
         return OK;
     }
     struct str id = json_as_str(json_member(device, "id")), name = json_as_str(json_member(device, "name"));
-    struct str state = json_as_str(json_member(device, "state")),
-               why   = json_as_str(json_member(device, "why"));
-    bool hired       = member_i64(device, "nodes_count") > 0;
+    struct str state = json_as_str(json_member(device, "state")), why = json_as_str(json_member(device, "why"));
+    bool       hired = member_i64(device, "nodes_count") > 0;
     printf("%.*s  %-20.*s %-9.*s %-6s %.*s\n", (int)id.len, id.ptr, (int)name.len, name.ptr, (int)state.len,
            state.ptr, hired ? "hired" : "", (int)why.len, why.ptr);
     fflush(stdout);

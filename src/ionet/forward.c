@@ -12,20 +12,20 @@
 
 /* A local port that leads to a service: each connection is a join of its own. */
 struct forward {
-    struct cli *cli;
-    struct net *net;
-    struct ticket_wish wish;
+    struct cli           *cli;
+    struct net           *net;
+    struct ticket_wish    wish;
     struct service_ticket ticket;
-    struct net_timer *timer;
+    struct net_timer     *timer;
 
     /* the question for the next ticket, while it is under way */
     struct api_request request;
-    char path[API_PATH_MAX];
-    char body_room[API_BODY_MAX];
-    struct text body;
-    unsigned status;
-    char answer[8192];
-    size_t answer_len;
+    char               path[API_PATH_MAX];
+    char               body_room[API_BODY_MAX];
+    struct text        body;
+    unsigned           status;
+    char               answer[8192];
+    size_t             answer_len;
 
     struct err e;
 };
@@ -84,8 +84,8 @@ static void on_accept(void *ctx, struct net_raw *local)
 {
     static const struct net_raw_calls local_calls = { .on_close = on_local_close };
     static const struct net_raw_calls far_calls   = { .on_open = on_far_open, .on_close = on_far_close };
-    struct forward *f                             = ctx;
-    struct join *j                                = malloc(sizeof *j);
+    struct forward                   *f           = ctx;
+    struct join                      *j           = malloc(sizeof *j);
     check(j != NULL);
     *j = (struct join){ .forward = f, .local = local };
     net_raw_set(local, &local_calls, j);
@@ -130,8 +130,8 @@ static void on_body(void *ctx, struct str bytes)
 static struct err answer_take(struct forward *f)
 {
     scoped_json struct json_doc doc = { 0 };
-    struct json_fault fault;
-    struct service_ticket next;
+    struct json_fault           fault;
+    struct service_ticket       next;
     TRY(json_parse((struct str){ f->answer, f->answer_len }, &doc, &fault));
     TRY(ticket_read_answer(doc.root, &next));
     f->ticket = next;
@@ -152,10 +152,8 @@ static void on_done(void *ctx, struct err e)
 
 static void on_renew(void *ctx)
 {
-    static const struct net_call_calls calls = { .on_head = on_head,
-                                                 .on_body = on_body,
-                                                 .on_done = on_done };
-    struct forward *f                        = ctx;
+    static const struct net_call_calls calls = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
+    struct forward                    *f     = ctx;
     f->timer                                 = NULL;
     f->status                                = 0;
     f->answer_len                            = 0;
@@ -175,8 +173,8 @@ static void on_interrupt(void *ctx)
 static void place_print(const struct forward *f, uint16_t port)
 {
     if (f->cli->json) {
-        char room[1024];
-        struct text t     = TEXT_IN(room);
+        char            room[1024];
+        struct text     t = TEXT_IN(room);
         struct json_out w = json_begin(&t);
         json_open_object(&w);
         json_key(&w, "address");
@@ -206,8 +204,8 @@ static struct err run(struct forward *f, uint16_t port)
     TRY(net_on_signal(f->net, SIGTERM, on_interrupt, f));
     struct err e = net_tcp_listen(f->net, "127.0.0.1", port, on_accept, f, &listener);
     if (e.code)
-        return cli_fail(f->cli, e.code, "--port 0 takes any that is free",
-                        "port %u can't be listened on: %s", port, e.why);
+        return cli_fail(f->cli, e.code, "--port 0 takes any that is free", "port %u can't be listened on: %s",
+                        port, e.why);
     renew_after(f, half_time(f));
     place_print(f, net_listener_port(listener));
     net_run(f->net);
@@ -217,7 +215,7 @@ static struct err run(struct forward *f, uint16_t port)
 struct err command_cluster_forward(struct cli *c)
 {
     static struct forward f;
-    int64_t port = 0;
+    int64_t               port = 0;
     TRY(option_count(c, "port", 65535, &port));
     f = (struct forward){
         .cli  = c,
@@ -235,7 +233,7 @@ struct err command_cluster_forward(struct cli *c)
 
 struct err command_cluster_open(struct cli *c)
 {
-    struct ticket_wish wish = { .cluster = c->operands[0], .service = c->operands[1], .once = true };
+    struct ticket_wish    wish = { .cluster = c->operands[0], .service = c->operands[1], .once = true };
     struct service_ticket ticket;
     TRY(ticket_ask(c, &wish, &ticket));
     const char *colon = strrchr(ticket.gateway, ':');

@@ -3,16 +3,12 @@
 #include <time.h>
 
 struct unit {
-    char letter;
+    char    letter;
     int64_t ms;
 };
 
 static const struct unit units[] = {
-    { 'w', 7 * (int64_t)MS_PER_DAY },
-    { 'd', MS_PER_DAY },
-    { 'h', MS_PER_HOUR },
-    { 'm', 60000 },
-    { 's', 1000 },
+    { 'w', 7 * (int64_t)MS_PER_DAY }, { 'd', MS_PER_DAY }, { 'h', MS_PER_HOUR }, { 'm', 60000 }, { 's', 1000 },
 };
 
 static size_t digits_at(struct str s)
@@ -25,19 +21,18 @@ static size_t digits_at(struct str s)
 struct err human_duration_read(struct str s, struct span *out)
 {
     int64_t total = 0;
-    size_t next   = 0; /* each unit at most once, greatest first */
+    size_t  next  = 0; /* each unit at most once, greatest first */
     if (!s.len) return ERR(INVALID, "a duration is a number and a unit: 90m, 1h, 2d, 1w");
 
     while (s.len) {
-        size_t digits = digits_at(s);
+        size_t   digits = digits_at(s);
         uint64_t n;
         if (!digits || digits == s.len || str_to_u64((struct str){ s.ptr, digits }, &n).code)
             return ERR(INVALID, "a duration is a number and a unit: 90m, 1h, 2d, 1w");
         while (next < countof(units) && units[next].letter != s.ptr[digits]) next++;
         if (next == countof(units))
             return ERR(INVALID, "the units of a duration are w, d, h, m and s, greatest first");
-        if (n > (uint64_t)(SPAN_MS_MAX / units[next].ms))
-            return ERR(INVALID, "a duration is at most 366 days");
+        if (n > (uint64_t)(SPAN_MS_MAX / units[next].ms)) return ERR(INVALID, "a duration is at most 366 days");
         total += (int64_t)n * units[next].ms;
         next++;
         s = str_skip(s, digits + 1);
@@ -73,17 +68,15 @@ void human_duration_write(struct span d, struct text *t)
 struct err human_usdc_read(struct str s, struct money *out)
 {
     struct str whole, part;
-    bool pointed = str_split(s, '.', &whole, &part);
-    uint64_t usdc, micros = 0;
-    if (str_to_u64(whole, &usdc).code)
-        return ERR(INVALID, "an amount is USDC with up to six decimals: 12.5");
+    bool       pointed = str_split(s, '.', &whole, &part);
+    uint64_t   usdc, micros = 0;
+    if (str_to_u64(whole, &usdc).code) return ERR(INVALID, "an amount is USDC with up to six decimals: 12.5");
     if (pointed && (!part.len || part.len > 6 || digits_at(part) != part.len))
         return ERR(INVALID, "an amount is USDC with up to six decimals: 12.5");
     if (usdc >= (uint64_t)(MONEY_MICROS_MAX / MICROS_PER_USDC))
         return ERR(INVALID, "that is more USDC than there can be");
 
-    for (size_t i = 0; i < 6; i++)
-        micros = micros * 10 + (i < part.len ? (uint64_t)(part.ptr[i] - '0') : 0);
+    for (size_t i = 0; i < 6; i++) micros = micros * 10 + (i < part.len ? (uint64_t)(part.ptr[i] - '0') : 0);
     *out = (struct money){ (int64_t)(usdc * MICROS_PER_USDC + micros) };
     return OK;
 }
@@ -109,9 +102,9 @@ void human_instant_write(struct instant at, struct text *t)
         text_add_char(t, '-');
         return;
     }
-    time_t seconds = (time_t)(at.ms / 1000);
+    time_t    seconds = (time_t)(at.ms / 1000);
     struct tm parts;
-    char room[32];
+    char      room[32];
     if (!localtime_r(&seconds, &parts) || !strftime(room, sizeof room, "%Y-%m-%d %H:%M:%S", &parts)) {
         text_add_i64(t, at.ms);
         return;
@@ -122,8 +115,8 @@ void human_instant_write(struct instant at, struct text *t)
 void human_bytes_write(uint64_t bytes, struct text *t)
 {
     static const char *const names[] = { " B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB" };
-    size_t at                        = 0;
-    uint64_t rest                    = 0;
+    size_t                   at      = 0;
+    uint64_t                 rest    = 0;
     while (bytes >= 1024 && at + 1 < countof(names)) {
         rest = bytes % 1024;
         bytes /= 1024;

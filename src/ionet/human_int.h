@@ -11,8 +11,8 @@
 must_check struct err human_duration_read(struct str s, struct span *out);
 void human_duration_write(struct span d, struct text *t); /* "8.4s", "1h30m", "2d4h": two units at most */
 must_check struct err human_usdc_read(struct str s, struct money *out); /* not below nothing */
-void human_usdc_write(struct money m, struct text *t);
-void human_instant_write(struct instant at, struct text *t); /* local time; none: "-" */
-void human_bytes_write(uint64_t bytes, struct text *t);      /* "3.8 GiB" */
+void                  human_usdc_write(struct money m, struct text *t);
+void                  human_instant_write(struct instant at, struct text *t); /* local time; none: "-" */
+void                  human_bytes_write(uint64_t bytes, struct text *t);      /* "3.8 GiB" */
 
 #endif

@@ -11,7 +11,7 @@
 struct err key_file_read(struct str text, struct sign_key *out, struct public_key *public_half)
 {
     scoped_json struct json_doc doc = { 0 };
-    struct json_fault fault;
+    struct json_fault           fault;
     if (json_parse(text, &doc, &fault).code || json_count(doc.root) != sizeof out->bytes)
         return ERR(INVALID, "the key file is no JSON array of 64 bytes");
 
@@ -47,7 +47,7 @@ static struct err key_file_make(const char *path, struct sign_key *out, struct p
     sign_key_from_seed(seed, out, public_half);
     explicit_bzero(seed, sizeof seed);
 
-    char room[KEY_FILE_BYTES_MAX];
+    char        room[KEY_FILE_BYTES_MAX];
     struct text t = TEXT_IN(room);
     key_file_write(out, &t);
     struct err e = sys_write_file(path, text_str(&t), 0600);
@@ -62,7 +62,7 @@ struct err key_file_open(const char *path, struct sign_key *out, struct public_k
     if (*made) return key_file_make(path, out, public_half);
     if (st.st_mode & 077) return ERR(DENIED, "others may read the key file: chmod 600 mends it");
 
-    char room[KEY_FILE_BYTES_MAX];
+    char   room[KEY_FILE_BYTES_MAX];
     size_t len;
     TRY(sys_read_file(path, room, sizeof room, &len));
     struct err e = key_file_read((struct str){ room, len }, out, public_half);

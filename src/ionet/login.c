@@ -31,13 +31,13 @@ static bool is_text_alone(struct str s)
 static struct err scopes_write(struct cli *c, struct json_out *w)
 {
     static const char *const names[] = { "read", "clusters", "devices", "operator" };
-    struct str rest                  = str_from(cli_option(c, "scopes")), name;
+    struct str               rest    = str_from(cli_option(c, "scopes")), name;
     json_open_array(w);
     for (bool more = true; more;) {
         struct str tail;
-        size_t i = 0;
-        more     = str_split(rest, ',', &name, &tail);
-        rest     = tail;
+        size_t     i = 0;
+        more         = str_split(rest, ',', &name, &tail);
+        rest         = tail;
         while (i < countof(names) && !str_eq(name, str_from(names[i]))) i++;
         if (i == countof(names))
             return cli_fail(c, ERR_INVALID, NULL,
@@ -50,8 +50,8 @@ static struct err scopes_write(struct cli *c, struct json_out *w)
 
 static struct err nonce_ask(struct cli *c, struct str wallet, struct api_reply *out)
 {
-    char room[API_BODY_MAX];
-    struct text t     = TEXT_IN(room);
+    char            room[API_BODY_MAX];
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_open_object(&w);
     json_key(&w, "public_key");
@@ -70,8 +70,8 @@ static struct err session_ask(struct cli *c, struct str wallet, const struct sig
         return cli_fail(c, ERR_DENIED, NULL, "the network asks to sign what is no plain text: refused");
     struct signature s = sign_text(key, message);
 
-    char room[API_BODY_MAX];
-    struct text t     = TEXT_IN(room);
+    char            room[API_BODY_MAX];
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_open_object(&w);
     json_key(&w, "public_key");
@@ -101,8 +101,8 @@ static struct err session_ask(struct cli *c, struct str wallet, const struct sig
 static struct err network_choose(struct cli *c)
 {
     struct config *k = &c->config;
-    uint16_t port;
-    char host[128];
+    uint16_t       port;
+    char           host[128];
     if (cli_has(c, "network")) {
         struct str network = str_from(cli_option(c, "network"));
         struct err e       = config_split(network, host, &port);
@@ -115,8 +115,7 @@ static struct err network_choose(struct cli *c)
     if (cli_has(c, "pin") && hex_read(str_from(cli_option(c, "pin")), k->pin, sizeof k->pin).code)
         return cli_fail(c, ERR_INVALID, NULL, "--pin: 64 lower-case hex letters are needed");
     if (!*k->network)
-        return cli_fail(c, ERR_INVALID, NULL,
-                        "--network HOST:PORT and --pin HEX are needed the first time");
+        return cli_fail(c, ERR_INVALID, NULL, "--network HOST:PORT and --pin HEX are needed the first time");
 
     if (cli_has(c, "key")) return str_copy(str_from(cli_option(c, "key")), k->key_file, sizeof k->key_file);
     return *k->key_file ? OK : config_path("id.json", k->key_file);
@@ -124,8 +123,8 @@ static struct err network_choose(struct cli *c)
 
 static struct err key_open(struct cli *c, struct sign_key *key, struct public_key *public_half)
 {
-    bool made;
-    char folder[CONFIG_PATH_MAX];
+    bool  made;
+    char  folder[CONFIG_PATH_MAX];
     char *slash;
     TRY(config_path("id.json", folder));
     if ((slash = strrchr(folder, '/'))) *slash = '\0';
@@ -144,11 +143,11 @@ static void wallet_write(struct public_key public_half, struct text *t)
 
 struct err command_key(struct cli *c)
 {
-    struct sign_key key;
+    struct sign_key   key;
     struct public_key public_half;
-    char room[BASE58_KEY_TEXT_MAX + 1];
-    struct text wallet = TEXT_IN(room);
-    struct config *k   = &c->config;
+    char              room[BASE58_KEY_TEXT_MAX + 1];
+    struct text       wallet = TEXT_IN(room);
+    struct config    *k      = &c->config;
     if (cli_has(c, "key"))
         TRY(str_copy(str_from(cli_option(c, "key")), k->key_file, sizeof k->key_file));
     else if (!*k->key_file)
@@ -162,11 +161,11 @@ struct err command_key(struct cli *c)
 
 struct err command_login(struct cli *c)
 {
-    struct sign_key key;
-    struct public_key public_half;
-    char wallet_room[BASE58_KEY_TEXT_MAX + 1];
-    struct text wallet              = TEXT_IN(wallet_room);
-    scoped_reply struct api_reply r = { 0 };
+    struct sign_key               key;
+    struct public_key             public_half;
+    char                          wallet_room[BASE58_KEY_TEXT_MAX + 1];
+    struct text                   wallet = TEXT_IN(wallet_room);
+    scoped_reply struct api_reply r      = { 0 };
     TRY(network_choose(c));
     TRY(key_open(c, &key, &public_half));
     wallet_write(public_half, &wallet);
@@ -185,7 +184,7 @@ struct err command_login(struct cli *c)
         print_json((struct str){ r.body, r.len });
         return OK;
     }
-    char until_room[40], id_room[ID_TEXT + 1];
+    char        until_room[40], id_room[ID_TEXT + 1];
     struct text until = TEXT_IN(until_room), id = TEXT_IN(id_room);
     human_instant_write(c->config.expires, &until);
     id_write(c->config.account.id, &id);
@@ -201,7 +200,7 @@ struct err command_logout(struct cli *c)
     if (*c->config.api_key) {
         /* The key is also to end at the network; if that can't be reached, it is at least forgotten here. */
         scoped_reply struct api_reply r = { 0 };
-        struct err e                    = api_call(c, "DELETE", "/v1/session", STR(""), &r);
+        struct err                    e = api_call(c, "DELETE", "/v1/session", STR(""), &r);
         if (e.code && e.code != ERR_DENIED)
             fprintf(stderr, "the key lives on at the network until it expires: %s\n", e.why);
         c->unreachable = false;

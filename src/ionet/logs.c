@@ -6,13 +6,13 @@
 #define QUIET_MS 1000 /* so long after the last bytes the log so far has been read */
 
 struct logs {
-    struct cli *cli;
-    struct net *net;
-    struct net_raw *raw; /* null when it has closed */
+    struct cli       *cli;
+    struct net       *net;
+    struct net_raw   *raw; /* null when it has closed */
     struct net_timer *quiet;
-    bool opened;
-    uint64_t heard_ms;
-    struct err e;
+    bool              opened;
+    uint64_t          heard_ms;
+    struct err        e;
 };
 
 static void on_open(void *ctx, struct net_raw *r)
@@ -73,11 +73,9 @@ static struct err run(struct logs *l, const struct ticket_wish *wish, const stru
 
 struct err command_cluster_logs(struct cli *c)
 {
-    struct ticket_wish wish = { .cluster = c->operands[0],
-                                .service = "logs",
-                                .node    = cli_option(c, "node") };
+    struct ticket_wish wish = { .cluster = c->operands[0], .service = "logs", .node = cli_option(c, "node") };
     struct service_ticket ticket;
-    struct logs l = { .cli = c };
+    struct logs           l = { .cli = c };
     TRY(ticket_ask(c, &wish, &ticket));
     TRY(net_open(&l.net));
     struct err e = run(&l, &wish, &ticket, cli_has(c, "follow"));

@@ -17,8 +17,8 @@ static struct err run(struct cli *c, int argc, char **argv)
 int main(int argc, char **argv)
 {
     static struct cli c;
-    static char *version[] = { "version" };
-    bool asked             = argc == 2 && !strcmp(argv[1], "--version");
+    static char      *version[] = { "version" };
+    bool              asked     = argc == 2 && !strcmp(argv[1], "--version");
     check_print_by(log_check_failed);
 
     struct err e = asked ? run(&c, 1, version) : run(&c, argc - 1, argv + 1);

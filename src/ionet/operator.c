@@ -5,11 +5,11 @@
 struct err command_operator_grant(struct cli *c)
 {
     struct money amount;
-    struct err e = human_usdc_read(str_from(c->operands[1]), &amount);
+    struct err   e = human_usdc_read(str_from(c->operands[1]), &amount);
     if (e.code) return cli_fail(c, e.code, NULL, "%s: %s", c->operands[1], e.why);
 
-    char room[API_BODY_MAX];
-    struct text t     = TEXT_IN(room);
+    char            room[API_BODY_MAX];
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_open_object(&w);
     json_key(&w, "account");
@@ -25,7 +25,7 @@ struct err command_operator_grant(struct cli *c)
         print_json((struct str){ r.body, r.len });
         return OK;
     }
-    char balance_room[40];
+    char        balance_room[40];
     struct text balance = TEXT_IN(balance_room);
     human_usdc_write((struct money){ member_i64(r.doc.root, "balance_micros") }, &balance);
     printf("balance %s USDC\n", text_z(&balance));
@@ -45,7 +45,7 @@ struct err command_operator_books(struct cli *c)
         return OK;
     }
     for (size_t i = 0; i < countof(lines); i++) {
-        char room[40];
+        char        room[40];
         struct text t = TEXT_IN(room);
         human_usdc_write((struct money){ member_i64(r.doc.root, lines[i][1]) }, &t);
         printf("%-10s %20s USDC\n", lines[i][0], text_z(&t));

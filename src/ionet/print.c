@@ -12,9 +12,9 @@ void print_json(struct str json)
 
 struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record)
 {
-    char room[API_PATH_MAX];
-    struct text t = TEXT_IN(room);
-    int64_t limit = 50;
+    char        room[API_PATH_MAX];
+    struct text t     = TEXT_IN(room);
+    int64_t     limit = 50;
     TRY(option_count(c, "limit", 200, &limit));
     text_add(&t, str_from(path));
     text_add(&t, STR("?limit="));
@@ -50,7 +50,7 @@ struct err option_usdc(struct cli *c, const char *name, struct money *out)
 struct err option_count(struct cli *c, const char *name, int64_t most, int64_t *out)
 {
     if (!cli_has(c, name)) return OK;
-    uint64_t n;
+    uint64_t   n;
     struct err e = str_to_u64(str_from(cli_option(c, name)), &n);
     if (e.code || n > (uint64_t)most)
         return cli_fail(c, ERR_INVALID, NULL, "--%s %s: a whole number up to %lld is needed", name,

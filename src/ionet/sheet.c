@@ -34,7 +34,7 @@ void sheet_add(struct sheet *s, struct str cell)
 
 void sheet_add_i64(struct sheet *s, int64_t n)
 {
-    char room[24];
+    char        room[24];
     struct text t = TEXT_IN(room);
     text_add_i64(&t, n);
     sheet_add(s, text_str(&t));
@@ -42,7 +42,7 @@ void sheet_add_i64(struct sheet *s, int64_t n)
 
 void sheet_add_usdc(struct sheet *s, int64_t micros)
 {
-    char room[40];
+    char        room[40];
     struct text t = TEXT_IN(room);
     human_usdc_write((struct money){ micros }, &t);
     sheet_add(s, text_str(&t));
@@ -50,7 +50,7 @@ void sheet_add_usdc(struct sheet *s, int64_t micros)
 
 void sheet_add_duration(struct sheet *s, int64_t ms)
 {
-    char room[40];
+    char        room[40];
     struct text t = TEXT_IN(room);
     human_duration_write((struct span){ ms }, &t);
     sheet_add(s, text_str(&t));
@@ -58,7 +58,7 @@ void sheet_add_duration(struct sheet *s, int64_t ms)
 
 void sheet_add_instant(struct sheet *s, int64_t ms)
 {
-    char room[40];
+    char        room[40];
     struct text t = TEXT_IN(room);
     human_instant_write((struct instant){ ms }, &t);
     sheet_add(s, text_str(&t));
@@ -80,19 +80,19 @@ static bool is_figure(const char *cell)
 void sheet_print(const struct sheet *s, FILE *to)
 {
     size_t widths[SHEET_COLUMNS_MAX] = { 0 };
-    bool right[SHEET_COLUMNS_MAX];
+    bool   right[SHEET_COLUMNS_MAX];
     for (unsigned k = 0; k < s->columns; k++) right[k] = s->count > s->columns;
 
     for (size_t i = 0; i < s->count; i++) {
         unsigned k = (unsigned)(i % s->columns);
-        size_t w   = width_of(s->cells[i]);
+        size_t   w = width_of(s->cells[i]);
         if (w > widths[k]) widths[k] = w;
         if (i >= s->columns && *s->cells[i] && !is_figure(s->cells[i])) right[k] = false;
     }
     for (size_t i = 0; i < s->count; i++) {
-        unsigned k = (unsigned)(i % s->columns);
-        bool last  = k + 1 == s->columns;
-        int pad    = (int)(widths[k] - width_of(s->cells[i]));
+        unsigned k    = (unsigned)(i % s->columns);
+        bool     last = k + 1 == s->columns;
+        int      pad  = (int)(widths[k] - width_of(s->cells[i]));
         if (right[k])
             fprintf(to, "%*s%s", pad, "", s->cells[i]);
         else
@@ -115,8 +115,8 @@ void sheet_heading(const struct field *f, struct text *t)
         unit = STR(" USDC/H");
     else if (str_ends(name, STR("_micros")))
         unit = STR(" USDC");
-    name = without(without(without(without(name, STR("_per_hour")), STR("_micros")), STR("_ms")),
-                   STR("_bytes"));
+    name =
+        without(without(without(without(name, STR("_per_hour")), STR("_micros")), STR("_ms")), STR("_bytes"));
 
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -186,7 +186,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
     scoped_sheet struct sheet s;
     sheet_init(&s, column_count(type));
     for (uint32_t i = 0; i < type->field_count; i++) {
-        char room[SHEET_CELL_MAX];
+        char        room[SHEET_CELL_MAX];
         struct text t = TEXT_IN(room);
         if (!(type->fields[i].flags & COLUMN)) continue;
         sheet_heading(&type->fields[i], &t);
@@ -197,7 +197,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
         memset(record, 0, type->size);
         TRY(json_read_value(json_at(items, at), type, JSON_VIEW, record, &fault));
         for (uint32_t i = 0; i < type->field_count; i++) {
-            char room[SHEET_CELL_MAX];
+            char        room[SHEET_CELL_MAX];
             struct text t = TEXT_IN(room);
             if (!(type->fields[i].flags & COLUMN)) continue;
             sheet_field(&type->fields[i], record, &t);
@@ -220,8 +220,8 @@ void sheet_record(const struct record_type *type, const void *record, FILE *to)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        char heading[64], room[4096];
-        struct text h = TEXT_IN(heading), t = TEXT_IN(room);
+        char                heading[64], room[4096];
+        struct text         h = TEXT_IN(heading), t = TEXT_IN(room);
         if (f->kind != FIELD_KIND_ENUM && is_zero(f, record)) continue;
         sheet_heading(f, &h);
         sheet_field(f, record, &t);

@@ -16,8 +16,8 @@
 #define SHEET_CELL_MAX 256
 
 struct sheet {
-    char **cells; /* row after row, the headings first */
-    size_t count, room;
+    char   **cells; /* row after row, the headings first */
+    size_t   count, room;
     unsigned columns;
 };
 

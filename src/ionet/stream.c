@@ -12,20 +12,20 @@
 
 /* One event stream, over as many connections as it takes. */
 struct stream {
-    struct cli *cli;
-    struct net *net;
-    const char *path;
+    struct cli                    *cli;
+    struct net                    *net;
+    const char                    *path;
     const struct api_stream_calls *calls;
-    void *ctx;
-    struct net_call *call; /* null between two connections */
-    struct api_request request;
-    unsigned status;
-    char *line; /* what came, up to the end of an event */
-    size_t len, room;
-    uint64_t heard_ms, again_ms;
-    bool was_open; /* an event has come at some time */
-    bool over;
-    struct err e;
+    void                          *ctx;
+    struct net_call               *call; /* null between two connections */
+    struct api_request             request;
+    unsigned                       status;
+    char                          *line; /* what came, up to the end of an event */
+    size_t                         len, room;
+    uint64_t                       heard_ms, again_ms;
+    bool                           was_open; /* an event has come at some time */
+    bool                           over;
+    struct err                     e;
 };
 
 static void on_finish(void *ctx)
@@ -47,7 +47,7 @@ static void stream_finish(struct stream *s, struct err e)
 /* The data lines of the event, joined; comments and event names say nothing that the data does not. */
 static size_t event_data(struct str event, char *out)
 {
-    size_t len = 0;
+    size_t     len = 0;
     struct str line, rest;
     for (bool more = true; more; event = rest) {
         more = str_split(event, '\n', &line, &rest);
@@ -64,9 +64,9 @@ static size_t event_data(struct str event, char *out)
 
 static void event_take(struct stream *s, struct str event)
 {
-    scoped_mem char *data           = malloc(event.len + 1);
-    scoped_json struct json_doc doc = { 0 };
-    struct json_fault fault;
+    scoped_mem char            *data = malloc(event.len + 1);
+    scoped_json struct json_doc doc  = { 0 };
+    struct json_fault           fault;
     check(data != NULL);
     struct str text = { data, event_data(event, data) };
     if (!text.len) return;
@@ -74,9 +74,9 @@ static void event_take(struct stream *s, struct str event)
         stream_finish(s, ERR(CORRUPT, "the network's event is no JSON"));
         return;
     }
-    bool enough  = false;
-    struct err e = s->calls->on_event(s->ctx, doc.root, text, &enough);
-    s->was_open  = true;
+    bool       enough = false;
+    struct err e      = s->calls->on_event(s->ctx, doc.root, text, &enough);
+    s->was_open       = true;
     if (e.code || enough) stream_finish(s, e);
 }
 
@@ -92,8 +92,7 @@ static size_t event_end(const struct stream *s)
 {
     for (size_t i = 1; i < s->len; i++) {
         if (s->line[i] != '\n') continue;
-        if (s->line[i - 1] == '\n' || (i > 1 && s->line[i - 1] == '\r' && s->line[i - 2] == '\n'))
-            return i + 1;
+        if (s->line[i - 1] == '\n' || (i > 1 && s->line[i - 1] == '\r' && s->line[i - 2] == '\n')) return i + 1;
     }
     return 0;
 }
@@ -154,15 +153,15 @@ static void stream_connect(struct stream *s)
 {
     s->len = s->status = 0;
     s->heard_ms        = net_now_ms(s->net);
-    struct err e = net_call(s->net, &s->request.target, STR("GET"), str_from(s->path), s->request.headers,
-                            s->request.header_count, STR(""), &stream_calls, s, &s->call);
+    struct err e       = net_call(s->net, &s->request.target, STR("GET"), str_from(s->path), s->request.headers,
+                                  s->request.header_count, STR(""), &stream_calls, s, &s->call);
     if (e.code) stream_broke(s, e);
 }
 
 static void on_tick(void *ctx)
 {
-    struct stream *s = ctx;
-    uint64_t now     = net_now_ms(s->net);
+    struct stream *s   = ctx;
+    uint64_t       now = net_now_ms(s->net);
     if (s->over) return;
     if (s->calls->on_tick) s->calls->on_tick(s->ctx);
     if (s->call && now - s->heard_ms > STREAM_SILENT_MS) {
@@ -180,7 +179,7 @@ static void on_interrupt(void *ctx)
 
 struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls, void *ctx)
 {
-    struct stream s = { .cli = c, .path = path, .calls = calls, .ctx = ctx };
+    struct stream     s = { .cli = c, .path = path, .calls = calls, .ctx = ctx };
     struct net_timer *tick;
     TRY(api_request_init(c, false, &s.request));
     TRY(net_open(&s.net));

@@ -17,9 +17,9 @@
 static struct err parse(struct cli *c, const char *line, bool *help)
 {
     static char room[512];
-    char *words[WORDS_MAX], *rest = NULL;
-    int count = 0;
-    *c        = (struct cli){ 0 };
+    char       *words[WORDS_MAX], *rest = NULL;
+    int         count = 0;
+    *c                = (struct cli){ 0 };
     snprintf(room, sizeof room, "%s", line);
     for (char *w = strtok_r(room, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) words[count++] = w;
 
@@ -39,7 +39,7 @@ static struct err parse(struct cli *c, const char *line, bool *help)
 static void a_line_is_a_command_its_operands_and_its_options(void **state)
 {
     struct cli c;
-    bool help;
+    bool       help;
     (void)state;
     assert_int_equal(
         parse(&c, "cluster create --recipe ray --quantity=3 --duration 1h --wait --json", &help).code,
@@ -83,7 +83,7 @@ static void a_line_that_makes_no_sense_is_refused_with_status_2(void **state)
     (void)state;
     for (size_t i = 0; i < countof(wrong); i++) {
         struct cli c;
-        bool help;
+        bool       help;
         struct err e = parse(&c, wrong[i], &help);
         assert_int_equal(e.code, ERR_INVALID);
         assert_false(help);
@@ -94,8 +94,8 @@ static void a_line_that_makes_no_sense_is_refused_with_status_2(void **state)
 static void help_is_there_at_every_level(void **state)
 {
     struct cli c;
-    bool help;
-    char line[128];
+    bool       help;
+    char       line[128];
     (void)state;
     assert_int_equal(parse(&c, "--help", &help).code, ERR_NONE);
     assert_true(help);
@@ -137,9 +137,9 @@ static void each_kind_of_error_has_a_status(void **state)
 
 static void a_table_sets_figures_to_the_right_and_counts_letters(void **state)
 {
-    static const char *const cells[] = { "NAME", "N", "WHY", "é", "7", "-", "longer", "1200", "so" };
-    char *shown                      = NULL;
-    size_t len;
+    static const char *const  cells[] = { "NAME", "N", "WHY", "é", "7", "-", "longer", "1200", "so" };
+    char                     *shown   = NULL;
+    size_t                    len;
     scoped_sheet struct sheet s;
     (void)state;
     sheet_init(&s, 3);
@@ -158,18 +158,18 @@ static void a_records_columns_are_those_of_its_field_table(void **state)
     static const char items[] =
         "[{\"id\":\"0123456789abcdef\",\"name\":\"mine\",\"state\":\"ready\",\"recipe\":\"ray\","
         "\"quantity\":3,\"nodes_alive\":3,\"charged_micros\":1250,\"ends_ms\":0,\"newer\":[1]}]";
-    struct cluster cluster;
+    struct cluster              cluster;
     scoped_json struct json_doc doc = { 0 };
-    struct json_fault fault;
-    char *shown = NULL;
-    size_t len;
+    struct json_fault           fault;
+    char                       *shown = NULL;
+    size_t                      len;
     (void)state;
     assert_int_equal(json_parse(str_from(items), &doc, &fault).code, ERR_NONE);
     FILE *to = open_memstream(&shown, &len);
     assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, to).code, ERR_NONE);
     fclose(to);
-    assert_non_null(strstr(
-        shown, "ID                NAME  STATE  RECIPE  QUANTITY  NODES ALIVE  CHARGED USDC  ENDS\n"));
+    assert_non_null(
+        strstr(shown, "ID                NAME  STATE  RECIPE  QUANTITY  NODES ALIVE  CHARGED USDC  ENDS\n"));
     assert_non_null(
         strstr(shown, "0123456789abcdef  mine  ready  ray            3            3       0.00125     -"));
     free(shown);

@@ -23,10 +23,10 @@ static const char solana_file[] =
 
 static void the_key_file_is_the_form_of_solanas_tools(void **state)
 {
-    struct sign_key k;
+    struct sign_key   k;
     struct public_key p;
-    char room[1024];
-    struct text wallet = TEXT_IN(room);
+    char              room[1024];
+    struct text       wallet = TEXT_IN(room);
     (void)state;
     assert_int_equal(key_file_read(str_from(solana_file), &k, &p).code, ERR_NONE);
     base58_write(p.bytes, sizeof p.bytes, &wallet);
@@ -56,7 +56,7 @@ static void a_key_file_that_is_not_whole_is_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(wrong); i++) {
-        struct sign_key k;
+        struct sign_key   k;
         struct public_key p;
         assert_int_not_equal(key_file_read(str_from(wrong[i]), &k, &p).code, ERR_NONE);
     }
@@ -64,11 +64,11 @@ static void a_key_file_that_is_not_whole_is_refused(void **state)
 
 static void a_key_is_made_once_and_only_its_owner_reads_it(void **state)
 {
-    struct sign_key first, second;
+    struct sign_key   first, second;
     struct public_key p, q;
-    struct stat st;
-    bool made;
-    char path[CONFIG_PATH_MAX];
+    struct stat       st;
+    bool              made;
+    char              path[CONFIG_PATH_MAX];
     (void)state;
     assert_int_equal(config_path("key.json", path).code, ERR_NONE);
     assert_int_equal(key_file_open(path, &first, &p, &made).code, ERR_NONE);
@@ -90,7 +90,7 @@ static void what_is_kept_is_there_the_next_time(void **state)
                         .expires = { 1764000000000 } },
                   back;
     struct stat st;
-    char path[CONFIG_PATH_MAX];
+    char        path[CONFIG_PATH_MAX];
     (void)state;
     assert_int_equal(config_load(&back).code, ERR_NONE);
     assert_string_equal(back.network, "");
@@ -112,7 +112,7 @@ static void a_network_is_a_host_and_a_port(void **state)
 {
     static const struct {
         const char *text, *host;
-        uint16_t port; /* 0: refused */
+        uint16_t    port; /* 0: refused */
     } rows[] = {
         { "203.0.113.1:8443", "203.0.113.1", 8443 },
         { "a.example:1", "a.example", 1 },
@@ -128,9 +128,9 @@ static void a_network_is_a_host_and_a_port(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
-        char host[128] = "";
-        uint16_t port  = 0;
-        struct err e   = config_split(str_from(rows[i].text), host, &port);
+        char       host[128] = "";
+        uint16_t   port      = 0;
+        struct err e         = config_split(str_from(rows[i].text), host, &port);
         assert_int_equal(e.code, rows[i].port ? ERR_NONE : ERR_INVALID);
         if (!rows[i].port) continue;
         assert_string_equal(host, rows[i].host);

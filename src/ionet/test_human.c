@@ -16,7 +16,7 @@ static void a_duration_is_numbers_with_units_greatest_first(void **state)
 {
     static const struct {
         const char *text;
-        int64_t ms; /* 0: refused */
+        int64_t     ms; /* 0: refused */
     } rows[] = {
         { "90m", 5400000 },
         { "1h", 3600000 },
@@ -46,7 +46,7 @@ static void a_duration_is_numbers_with_units_greatest_first(void **state)
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
         struct span d = { -1 };
-        struct err e  = human_duration_read(str_from(rows[i].text), &d);
+        struct err  e = human_duration_read(str_from(rows[i].text), &d);
         if (rows[i].ms)
             assert_int_equal(e.code, ERR_NONE);
         else
@@ -58,7 +58,7 @@ static void a_duration_is_numbers_with_units_greatest_first(void **state)
 static void a_duration_is_written_with_two_units_at_most(void **state)
 {
     static const struct {
-        int64_t ms;
+        int64_t     ms;
         const char *text;
     } rows[] = {
         { 0, "0.0s" },       { 8449, "8.4s" },      { 59999, "59.9s" },  { 60000, "1m" },
@@ -67,7 +67,7 @@ static void a_duration_is_written_with_two_units_at_most(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
-        char room[40];
+        char        room[40];
         struct text t = TEXT_IN(room);
         human_duration_write((struct span){ rows[i].ms }, &t);
         assert_text(&t, rows[i].text);
@@ -78,7 +78,7 @@ static void an_amount_is_read_to_the_micro(void **state)
 {
     static const struct {
         const char *text;
-        int64_t micros; /* below nothing: refused */
+        int64_t     micros; /* below nothing: refused */
     } rows[] = {
         { "0", 0 },          { "1", 1000000 },     { "12.5", 12500000 },
         { "0.000001", 1 },   { "0.10", 100000 },   { "999999999.999999", 999999999999999 },
@@ -90,7 +90,7 @@ static void an_amount_is_read_to_the_micro(void **state)
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
         struct money m = { -1 };
-        struct err e   = human_usdc_read(str_from(rows[i].text), &m);
+        struct err   e = human_usdc_read(str_from(rows[i].text), &m);
         assert_int_equal(e.code, rows[i].micros < 0 ? ERR_INVALID : ERR_NONE);
         assert_int_equal(m.micros, rows[i].micros);
     }
@@ -99,7 +99,7 @@ static void an_amount_is_read_to_the_micro(void **state)
 static void an_amount_that_is_written_is_read_as_the_same(void **state)
 {
     static const struct {
-        int64_t micros;
+        int64_t     micros;
         const char *text;
     } rows[] = {
         { 0, "0.00" },
@@ -112,8 +112,8 @@ static void an_amount_that_is_written_is_read_as_the_same(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
-        char room[40];
-        struct text t = TEXT_IN(room);
+        char         room[40];
+        struct text  t = TEXT_IN(room);
         struct money back;
         human_usdc_write((struct money){ rows[i].micros }, &t);
         assert_text(&t, rows[i].text);
@@ -124,7 +124,7 @@ static void an_amount_that_is_written_is_read_as_the_same(void **state)
 
 static void an_amount_below_nothing_has_a_sign(void **state)
 {
-    char room[40];
+    char        room[40];
     struct text t = TEXT_IN(room);
     (void)state;
     human_usdc_write((struct money){ -1500000 }, &t);
@@ -134,7 +134,7 @@ static void an_amount_below_nothing_has_a_sign(void **state)
 static void memory_is_written_in_the_unit_that_fits(void **state)
 {
     static const struct {
-        uint64_t bytes;
+        uint64_t    bytes;
         const char *text;
     } rows[] = {
         { 0, "0 B" },
@@ -145,7 +145,7 @@ static void memory_is_written_in_the_unit_that_fits(void **state)
     };
     (void)state;
     for (size_t i = 0; i < countof(rows); i++) {
-        char room[40];
+        char        room[40];
         struct text t = TEXT_IN(room);
         human_bytes_write(rows[i].bytes, &t);
         assert_text(&t, rows[i].text);

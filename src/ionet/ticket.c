@@ -7,7 +7,7 @@
 struct err ticket_request_write(struct cli *c, const struct ticket_wish *wish, char path[API_PATH_MAX],
                                 struct text *body)
 {
-    struct text p     = { path, 0, API_PATH_MAX, false };
+    struct text     p = { path, 0, API_PATH_MAX, false };
     struct json_out w = json_begin(body);
     api_path_add(&p, "/v1/clusters/", wish->cluster);
     text_add(&p, STR("/tickets"));
@@ -44,9 +44,9 @@ struct err ticket_read_answer(struct json_value answer, struct service_ticket *o
 
 struct err ticket_ask(struct cli *c, const struct ticket_wish *wish, struct service_ticket *out)
 {
-    char path[API_PATH_MAX], room[API_BODY_MAX];
-    struct text body                = TEXT_IN(room);
-    scoped_reply struct api_reply r = { 0 };
+    char                          path[API_PATH_MAX], room[API_BODY_MAX];
+    struct text                   body = TEXT_IN(room);
+    scoped_reply struct api_reply r    = { 0 };
     TRY(ticket_request_write(c, wish, path, &body));
     TRY(api_call(c, "POST", path, text_str(&body), &r));
     return ticket_read_answer(r.doc.root, out);
@@ -56,10 +56,10 @@ struct err ticket_join(struct cli *c, struct net *n, const struct ticket_wish *w
                        const struct service_ticket *ticket, const struct net_raw_calls *calls, void *ctx,
                        struct net_raw **out)
 {
-    char host[128], path[API_PATH_MAX], bearer[SERVICE_TICKET_MAX + 8];
-    struct net_pin pin;
+    char              host[128], path[API_PATH_MAX], bearer[SERVICE_TICKET_MAX + 8];
+    struct net_pin    pin;
     struct net_target target = { .host = host, .pin = &pin, .timeout_ms = JOIN_TIMEOUT_MS };
-    struct text p = TEXT_IN(path), b = TEXT_IN(bearer);
+    struct text       p = TEXT_IN(path), b = TEXT_IN(bearer);
     memcpy(pin.sha256, c->config.pin, sizeof pin.sha256);
     TRY(config_split(str_from(ticket->gateway), host, &target.port));
 

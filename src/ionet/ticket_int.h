@@ -7,10 +7,10 @@
 #define SERVICE_TICKET_MAX 1024
 
 struct service_ticket {
-    char text[SERVICE_TICKET_MAX];
-    char gateway[160]; /* HOST:PORT */
-    char host[256];    /* the service's own name, SERVICE--CLUSTER.DOMAIN */
-    char token[256];   /* the service's own, "" if it has none */
+    char           text[SERVICE_TICKET_MAX];
+    char           gateway[160]; /* HOST:PORT */
+    char           host[256];    /* the service's own name, SERVICE--CLUSTER.DOMAIN */
+    char           token[256];   /* the service's own, "" if it has none */
     struct instant expires;
 };
 
@@ -18,7 +18,7 @@ struct ticket_wish {
     const char *cluster;
     const char *service;
     const char *node; /* an id, or null for the one that the recipe says */
-    bool once;        /* for a browser's address line */
+    bool        once; /* for a browser's address line */
 };
 
 /* The request, for those who ask within a loop of their own. */

@@ -22,18 +22,18 @@ static const struct phase phases[] = {
 };
 
 struct watch {
-    struct cli *cli;
+    struct cli      *cli;
     enum watch_until until;
-    bool tty;
-    bool lost;       /* the stream broke; said once */
-    size_t said;     /* phases */
-    int64_t base_ms; /* when it was reserved, by the network's clock */
-    int64_t hurt_ms; /* the last loss that was told of */
-    int64_t healed_ms;
-    int64_t last_ms; /* the network's moment that the line drawn anew counts from */
-    unsigned ticks;  /* of 100 ms since then */
-    char state[32];
-    bool is_over;
+    bool             tty;
+    bool             lost;    /* the stream broke; said once */
+    size_t           said;    /* phases */
+    int64_t          base_ms; /* when it was reserved, by the network's clock */
+    int64_t          hurt_ms; /* the last loss that was told of */
+    int64_t          healed_ms;
+    int64_t          last_ms; /* the network's moment that the line drawn anew counts from */
+    unsigned         ticks;   /* of 100 ms since then */
+    char             state[32];
+    bool             is_over;
 };
 
 static double seconds(int64_t ms)
@@ -99,8 +99,7 @@ static struct err conclude(struct watch *w, struct json_value cluster, struct st
     if (w->until == WATCH_READY && (failed || !strcmp(w->state, "ended") || !strcmp(w->state, "ending")))
         return failure(w, cluster);
     if (w->until == WATCH_READY) {
-        if (!w->cli->json)
-            printf("ready in %.1f s\n", seconds(member_i64(cluster, "ready_ms") - w->base_ms));
+        if (!w->cli->json) printf("ready in %.1f s\n", seconds(member_i64(cluster, "ready_ms") - w->base_ms));
         return OK;
     }
     if (!w->cli->json) settlement_print(cluster, stdout);
@@ -109,9 +108,9 @@ static struct err conclude(struct watch *w, struct json_value cluster, struct st
 
 static struct err on_event(void *ctx, struct json_value cluster, struct str text, bool *enough)
 {
-    struct watch *w  = ctx;
-    struct str state = json_as_str(json_member(cluster, "state"));
-    w->lost          = false;
+    struct watch *w     = ctx;
+    struct str    state = json_as_str(json_member(cluster, "state"));
+    w->lost             = false;
     TRY(str_copy(state, w->state, sizeof w->state));
     if (w->cli->json && w->until == WATCH_FOREVER)
         print_json(text);
@@ -152,9 +151,9 @@ static const struct api_stream_calls watch_calls = { .on_event = on_event,
 
 struct err watch_cluster(struct cli *c, const char *name, enum watch_until until)
 {
-    char room[API_PATH_MAX];
-    struct text path = TEXT_IN(room);
-    struct watch w   = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
+    char         room[API_PATH_MAX];
+    struct text  path = TEXT_IN(room);
+    struct watch w    = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
     if (until == WATCH_ENDED) w.said = countof(phases); /* how it came to be is known */
     api_path_add(&path, "/v1/clusters/", name);
     text_add(&path, STR("/events"));

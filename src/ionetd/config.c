@@ -20,7 +20,8 @@ struct option {
 #define PLACE(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 
 static const struct option options[] = {
-    { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0, "folder of the store and the keys, made if missing" },
+    { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0,
+      "folder of the store and the keys, made if missing" },
     { "host", OPTION_TEXT, PLACE(host), NULL, 0, 0, "name or address by which everybody reaches this network" },
     { "listen", OPTION_TEXT, PLACE(listen), "0.0.0.0", 0, 0, "address to listen at, numeric" },
     { "port", OPTION_NUMBER, PLACE(port), "8443", 0, 65535, "port to listen at; 0 takes any" },
@@ -28,8 +29,10 @@ static const struct option options[] = {
     { "domain", OPTION_TEXT, PLACE(domain), "ionet.internal", 0, 0, "services get names under it" },
     { "operator", OPTION_TEXT, PLACE(operator_text), "", 0, 0, "the operator's public key, base 58" },
     { "recipes_dir", OPTION_TEXT, PLACE(recipes_dir), "recipes", 0, 0, "folder of the recipes, *.yaml" },
-    { "image", OPTION_IMAGE, PLACE(images), "", 0, 0, "NAME=REPOSITORY@sha256:HEX, what a recipe's image is; repeats" },
-    { "fee_basis_points", OPTION_NUMBER, PLACE(fee_basis_points), "25", 0, 5000, "the network's part of a charge" },
+    { "image", OPTION_IMAGE, PLACE(images), "", 0, 0,
+      "NAME=REPOSITORY@sha256:HEX, what a recipe's image is; repeats" },
+    { "fee_basis_points", OPTION_NUMBER, PLACE(fee_basis_points), "25", 0, 5000,
+      "the network's part of a charge" },
     { "limits", OPTION_TEXT, PLACE(limits), "full", 0, 0, "sizes of the tables: small or full" },
     { "sign_ins_per_address", OPTION_NUMBER, PLACE(sign_ins_per_address), "60", 1, 100000, "in five minutes" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
@@ -53,7 +56,7 @@ static struct err set_image(struct config *c, struct str value)
 static struct err set(struct config *c, struct str name, struct str value)
 {
     for (size_t i = 0; i < countof(options); i++) {
-        const struct option *o = &options[i];
+        const struct option *o  = &options[i];
         char                *at = (char *)c + o->offset;
         uint64_t             n;
         if (!str_eq(name, str_from(o->name))) continue;
@@ -88,7 +91,7 @@ static struct err read_lines(struct config *c, const char *path, struct str rest
         line = str_trim(line);
         if (line.len == 0 || line.ptr[0] == '#') continue;
         bool       pair = str_split(line, '=', &name, &value);
-        struct err e    = pair ? set(c, str_trim(name), str_trim(value)) : ERR(INVALID, "a line is KEY = VALUE");
+        struct err e = pair ? set(c, str_trim(name), str_trim(value)) : ERR(INVALID, "a line is KEY = VALUE");
         TRY(complain(complaint, e, str_from(path), number));
     }
     return OK;
@@ -118,7 +121,8 @@ static struct err read_flags(struct config *c, int argc, char **argv, bool only_
     for (int i = 1; i < argc; i++) {
         struct str flag = str_from(argv[i]), name, value;
         if (take_switch(c, flag)) continue;
-        if (!str_starts(flag, STR("--"))) return complain(complaint, ERR(INVALID, "a flag is --NAME VALUE"), flag, 0);
+        if (!str_starts(flag, STR("--")))
+            return complain(complaint, ERR(INVALID, "a flag is --NAME VALUE"), flag, 0);
         if (!str_split(str_skip(flag, 2), '=', &name, &value)) {
             if (i + 1 == argc) return complain(complaint, ERR(INVALID, "a flag has no value"), flag, 0);
             value = str_from(argv[++i]);
@@ -189,8 +193,9 @@ void config_help(struct text *out)
         }
         text_add_char(out, '\n');
     }
-    text_add(out, STR("  --check                 read configuration, recipes and store, check them, serve nothing\n"
-                      "  --version               print the version\n"));
+    text_add(out,
+             STR("  --check                 read configuration, recipes and store, check them, serve nothing\n"
+                 "  --version               print the version\n"));
 }
 
 const char *config_image(const struct config *c, const char *name)

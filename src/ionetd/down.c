@@ -102,7 +102,8 @@ static void tell_changes(struct telling *t, const struct effect *const *notes, s
     flush(t);
     for (size_t k = 0; k < count; k++) {
         if (notes[k]->kind != EFFECT_MESH_PEER) continue;
-        if (k && notes[k - 1]->kind == EFFECT_MESH_PEER && id_eq(notes[k - 1]->other, notes[k]->other)) continue;
+        if (k && notes[k - 1]->kind == EFFECT_MESH_PEER && id_eq(notes[k - 1]->other, notes[k]->other))
+            continue;
         const struct node *about = network_node(&t->ionetd->network, notes[k]->other);
         if (about) tell_peer(t, about);
     }
@@ -112,15 +113,17 @@ static void tell_changes(struct telling *t, const struct effect *const *notes, s
 static void tell_node(struct ionetd *i, const struct effect *const *notes, size_t count)
 {
     static struct telling t; /* one at a time */
-    const struct node    *x = network_node(&i->network, notes[0]->subject);
-    const struct device  *d = x ? network_device(&i->network, x->device.id) : NULL;
-    struct link          *l = d ? link_find(i, d->session) : NULL;
+    const struct node    *x   = network_node(&i->network, notes[0]->subject);
+    const struct device  *d   = x ? network_device(&i->network, x->device.id) : NULL;
+    struct link          *l   = d ? link_find(i, d->session) : NULL;
     bool                  all = false;
     if (!l) return; /* its next link brings a whole map */
     t = (struct telling){ .ionetd = i, .link = l, .to = x };
     for (size_t k = 0; k < count; k++) all |= notes[k]->kind == EFFECT_MESH_ALL;
-    if (all) tell_all(&t);
-    else tell_changes(&t, notes, count);
+    if (all)
+        tell_all(&t);
+    else
+        tell_changes(&t, notes, count);
 }
 
 static bool is_mesh(const struct effect *e)

@@ -39,8 +39,9 @@ static void send_config(struct ionetd *i, struct link *l)
 
     const char *hosts[] = { text_z(&name), i->config.domain, address };
     memset(&config, 0, sizeof config);
-    struct err e = net_authority_sign(i->config.state_dir, str_from(l->gw_up->csr_pem), hosts, address[0] ? 3 : 2,
-                                      GATEWAY_CERT_DAYS, config.chain_pem, sizeof config.chain_pem);
+    struct err e =
+        net_authority_sign(i->config.state_dir, str_from(l->gw_up->csr_pem), hosts, address[0] ? 3 : 2,
+                           GATEWAY_CERT_DAYS, config.chain_pem, sizeof config.chain_pem);
     if (e.code) {
         log_warn("gateway.certificate", LOG_I64("session", l->session), LOG_ERR(e));
         return net_socket_close(l->socket, 1008, STR("its certificate request is refused"));
@@ -70,7 +71,8 @@ struct telling {
 static void flush(struct telling *t)
 {
     if (t->meet.reset || t->meet.nodes_count || t->meet.gone_count) link_send(t->link, LINK_GW_MEET, &t->meet);
-    if (t->relay.reset || t->relay.pairs_count || t->relay.gone_count) link_send(t->link, LINK_GW_RELAY, &t->relay);
+    if (t->relay.reset || t->relay.pairs_count || t->relay.gone_count)
+        link_send(t->link, LINK_GW_RELAY, &t->relay);
     if (t->revoke.clusters_count) link_send(t->link, LINK_GW_REVOKE, &t->revoke);
     t->meet.reset = t->relay.reset = false;
     t->meet.nodes_count = t->meet.gone_count = 0;
@@ -165,8 +167,8 @@ static void tell_changes(struct telling *t, const struct effect *held, size_t co
 
 static bool is_for_gateways(enum effect_kind kind)
 {
-    return kind == EFFECT_MEET || kind == EFFECT_MEET_GONE || kind == EFFECT_RELAY || kind == EFFECT_RELAY_GONE ||
-           kind == EFFECT_REVOKE || kind == EFFECT_GATEWAY_ALL;
+    return kind == EFFECT_MEET || kind == EFFECT_MEET_GONE || kind == EFFECT_RELAY ||
+           kind == EFFECT_RELAY_GONE || kind == EFFECT_REVOKE || kind == EFFECT_GATEWAY_ALL;
 }
 
 static bool came_up(const struct gateway *g, const struct effect *held, size_t count)

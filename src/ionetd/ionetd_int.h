@@ -122,8 +122,8 @@ struct ionetd {
 };
 
 must_check struct err ionetd_open(struct ionetd *i, struct text *complaint); /* open.c */
-must_check struct err keys_issue(struct ionetd *i); /* the server's certificate, anew when it ends soon */
-must_check struct err ionetd_serve(struct ionetd *i);                        /* serve.c; until it is stopped */
+must_check struct err keys_issue(struct ionetd *i);   /* the server's certificate, anew when it ends soon */
+must_check struct err ionetd_serve(struct ionetd *i); /* serve.c; until it is stopped */
 void                  ionetd_close(struct ionetd *i);
 
 /* ---- turns ------------------------------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define CLOSE_POLICY 1008 /* RFC 6455, 7.4.1 */
-#define CLOSE_LATER 4503 /* ours: the same may go well later */
+#define CLOSE_LATER 4503  /* ours: the same may go well later */
 
 /* ---- the table ------------------------------------------------------------------------------------------------ */
 
@@ -35,7 +35,8 @@ static struct link *link_take(struct ionetd *i)
     if (ls->free_count == 0) return NULL;
     uint32_t     place = ls->free[--ls->free_count];
     struct link *l     = &ls->all[place];
-    *l = (struct link){ .ionetd = i, .session = ++ls->made * LINKS_MAX + place, .since_ms = net_now_ms(i->net) };
+    *l =
+        (struct link){ .ionetd = i, .session = ++ls->made * LINKS_MAX + place, .since_ms = net_now_ms(i->net) };
     ls->open++;
     if (place >= ls->top) ls->top = place + 1;
     return l;
@@ -124,7 +125,7 @@ static struct err on_proof(struct link *l, const struct link_proof *proof)
     memcpy(s.bytes, proof->signature, sizeof s.bytes);
     if (!link_is_proven(who, l->nonce, s)) return ERR(DENIED, "the proof is not this key's");
 
-    struct input in = { .kind = INPUT_LINK_UP, .session = l->session };
+    struct input in    = { .kind = INPUT_LINK_UP, .session = l->session };
     struct str   token = str_from(l->hello.token);
     struct hash  h     = hash_sha256(token);
     in.link.purpose    = l->hello.who == LINK_GATEWAY ? TOKEN_GATEWAY : TOKEN_DEVICE;
@@ -134,7 +135,7 @@ static struct err on_proof(struct link *l, const struct link_proof *proof)
     memcpy(in.link.token_hash, h.bytes, sizeof in.link.token_hash);
     memcpy(in.link.name, l->hello.name, sizeof in.link.name);
     explicit_bzero(l->hello.token, sizeof l->hello.token);
-    l->state = LINK_ASKED;
+    l->state     = LINK_ASKED;
     struct err e = ionetd_ask(l->ionetd, &in, NULL);
     if (e.code) l->state = LINK_CHALLENGED;
     return e;
@@ -154,9 +155,12 @@ static struct err ask_with(struct link *l, enum input_kind kind, const void *mes
     void        *copy = malloc(size);
     check(copy);
     memcpy(copy, message, size);
-    if (kind == INPUT_OBSERVED) in.observed = copy;
-    else if (kind == INPUT_WITNESSED) in.witnessed = copy;
-    else in.silent = copy;
+    if (kind == INPUT_OBSERVED)
+        in.observed = copy;
+    else if (kind == INPUT_WITNESSED)
+        in.witnessed = copy;
+    else
+        in.silent = copy;
     return ionetd_ask(l->ionetd, &in, copy);
 }
 
@@ -214,8 +218,10 @@ static struct err on_frame(struct link *l, struct str frame)
     l->ionetd->links.frames++;
     TRY(link_read(frame, &kind, &m));
     switch (l->state) {
-    case LINK_NEW: return kind == LINK_HELLO ? on_hello(l, &m.hello) : ERR(INVALID, "the first message is hello");
-    case LINK_CHALLENGED: return kind == LINK_PROOF ? on_proof(l, &m.proof) : ERR(INVALID, "the proof is awaited");
+    case LINK_NEW:
+        return kind == LINK_HELLO ? on_hello(l, &m.hello) : ERR(INVALID, "the first message is hello");
+    case LINK_CHALLENGED:
+        return kind == LINK_PROOF ? on_proof(l, &m.proof) : ERR(INVALID, "the proof is awaited");
     case LINK_ASKED: return ERR(INVALID, "the welcome is awaited");
     case LINK_OPEN:
         return l->hello.who == LINK_GATEWAY ? on_gateway_frame(l, kind, &m) : on_device_frame(l, kind, &m);
@@ -236,7 +242,10 @@ static void on_text(void *ctx, struct net_socket *s, struct str message)
 void links_accept(struct ionetd *i, struct net_request *r)
 {
     static const struct net_socket_calls calls = {
-        .on_text = on_text, .on_close = on_close, .ping_ms = LINK_PING_MS, .silent_ms = LINK_SILENT_MS,
+        .on_text   = on_text,
+        .on_close  = on_close,
+        .ping_ms   = LINK_PING_MS,
+        .silent_ms = LINK_SILENT_MS,
     };
     struct link *l = link_take(i);
     if (!l) return net_reply(r, 503, NULL, 0, STR("too many links\n"));
@@ -267,11 +276,11 @@ void link_effect(struct ionetd *i, const struct effect *e)
     struct link *l = link_at(i, e->session);
     if (!l) return;
     if (e->kind == EFFECT_WELCOME) return on_welcome(l, e->subject);
-    if (e->kind == EFFECT_REFUSE)
-        log_info("link.refused", LOG_I64("session", l->session), LOG_ERR(e->error));
+    if (e->kind == EFFECT_REFUSE) log_info("link.refused", LOG_I64("session", l->session), LOG_ERR(e->error));
     if (l->state == LINK_ASKED) l->state = LINK_NEW; /* the network does not know it: nothing is owed */
     if (!l->socket) return link_give(l);
-    hang_up(l, e->error.code == ERR_CONFLICT || e->error.code == ERR_LIMIT ? CLOSE_LATER : CLOSE_POLICY, e->error);
+    hang_up(l, e->error.code == ERR_CONFLICT || e->error.code == ERR_LIMIT ? CLOSE_LATER : CLOSE_POLICY,
+            e->error);
 }
 
 void links_tick(struct ionetd *i)

@@ -48,7 +48,8 @@ static struct err open_keys(struct ionetd *i, struct text *complaint)
     uint8_t seed[32];
     char    room[PATH_BYTES];
     TRY(complain(complaint, sys_make_dirs(i->config.state_dir, 0700), "state_dir"));
-    TRY(complain(complaint, sys_lock_file(path_in(i, "lock", room), &i->lock), "another ionetd uses this state_dir"));
+    TRY(complain(complaint, sys_lock_file(path_in(i, "lock", room), &i->lock),
+                 "another ionetd uses this state_dir"));
     TRY(complain(complaint, net_authority_open(i->config.state_dir, &i->keys.pin), "the network's authority"));
     TRY(complain(complaint, keys_issue(i), "the server's certificate"));
     TRY(complain(complaint, secret(i, "signing.key", seed), "signing.key"));
@@ -84,8 +85,8 @@ static struct err set_facts(struct ionetd *i, const struct recipe *r, struct str
         .memory_min    = (uint64_t)r->memory_min_mib << 20,
         .ready_timeout = { r->ready.timeout_ms },
         /* A link is called gone when it was silent for LINK_SILENT_MS: that counts. */
-        .silent        = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },
-        .missed        = { r->loss.witness_ms },
+        .silent = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },
+        .missed = { r->loss.witness_ms },
     };
     struct hash h = hash_sha256(text);
     memcpy(f->hash, h.bytes, sizeof f->hash);
@@ -98,7 +99,8 @@ static struct err read_recipe(struct ionetd *i, const char *file, struct text *c
 {
     char   path[PATH_BYTES];
     size_t len = 0;
-    if (i->recipe_count == NETWORK_RECIPES_MAX) return complain(complaint, ERR(LIMIT, "too many recipes"), file);
+    if (i->recipe_count == NETWORK_RECIPES_MAX)
+        return complain(complaint, ERR(LIMIT, "too many recipes"), file);
     snprintf(path, sizeof path, "%s/%s", i->config.recipes_dir, file);
 
     char *text = malloc(RECIPE_BYTES_MAX);
@@ -197,7 +199,8 @@ static struct err add_sum(struct history *h, struct id account, int64_t micros)
     const struct ledger_account *a = table_find(&h->ledger->accounts, account);
     if (!a) return ERR(CORRUPT, "a transfer names an account that is not in the books");
     int64_t *sum = &h->sums[table_place(&h->ledger->accounts, a)];
-    return __builtin_add_overflow(*sum, micros, sum) ? ERR(CORRUPT, "the transfers add up beyond all measure") : OK;
+    return __builtin_add_overflow(*sum, micros, sum) ? ERR(CORRUPT, "the transfers add up beyond all measure")
+                                                     : OK;
 }
 
 static struct err add_transfer(void *ctx, const void *record)
@@ -231,7 +234,8 @@ static struct err load(struct ionetd *i, struct text *complaint)
         TRY(complain(complaint, store_load(i->store, l.type, load_one, &l, complaint), l.type->plural));
     }
     TRY(complain(complaint, network_check(&i->network), "the store's records do not fit together"));
-    return complain(complaint, check_history(i, complaint), "the books and their transfers do not fit together");
+    return complain(complaint, check_history(i, complaint),
+                    "the books and their transfers do not fit together");
 }
 
 static struct err make_network(struct ionetd *i)

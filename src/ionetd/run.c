@@ -42,8 +42,10 @@ int ionetd_run(int argc, char **argv)
     set_log_level(i.config.log_level);
 
     e = ionetd_open(&i, &complaint);
-    if (!e.code && i.config.check_only) log_info("checked", LOG_I64("recipes", i.recipe_count));
-    else if (!e.code) e = ionetd_serve(&i);
+    if (!e.code && i.config.check_only)
+        log_info("checked", LOG_I64("recipes", i.recipe_count));
+    else if (!e.code)
+        e = ionetd_serve(&i);
     int status = e.code ? refuse("ended", e, &complaint) : 0;
     ionetd_close(&i);
     return status;

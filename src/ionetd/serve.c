@@ -15,8 +15,10 @@ static void on_request(void *ctx, struct net_request *r)
 static void on_upgrade(void *ctx, struct net_request *r)
 {
     struct ionetd *i = ctx;
-    if (str_eq(net_request_path(r), STR(LINK_PATH))) links_accept(i, r);
-    else net_reply(r, 404, NULL, 0, STR(""));
+    if (str_eq(net_request_path(r), STR(LINK_PATH)))
+        links_accept(i, r);
+    else
+        net_reply(r, 404, NULL, 0, STR(""));
 }
 
 /* One tick at a time: a slow disk brings no heap of them. */
@@ -62,7 +64,8 @@ static size_t gauges(void *ctx, struct api_gauge *room, size_t most)
         { "ionet_commits_total", "Turns that were committed since the start", true, i->commits },
         { "ionet_commit_milliseconds_total", "Time that commits took since the start", true, i->commit_ms },
         { "ionet_inputs_waiting", "Inputs that wait for their turn", false, i->queue.count },
-        { "ionet_joins_total", "Connections the gateway joined since its start", true, i->gateway_counts.joins },
+        { "ionet_joins_total", "Connections the gateway joined since its start", true,
+          i->gateway_counts.joins },
         { "ionet_joined_bytes_total", "Bytes of those", true, i->gateway_counts.joined_bytes },
         { "ionet_relayed_bytes_total", "Bytes the gateway relayed since its start", true,
           i->gateway_counts.relayed_bytes },
@@ -100,9 +103,10 @@ static void log_ready(const struct ionetd *i, uint16_t port)
     char        room[2 * sizeof i->keys.pin.sha256];
     struct text pin = TEXT_IN(room);
     text_add_hex(&pin, i->keys.pin.sha256, sizeof i->keys.pin.sha256);
-    log_info("ready", LOG_TEXT("listen", i->config.listen), LOG_I64("port", port), LOG_STR("pin", text_str(&pin)),
-             LOG_I64("epoch", i->network.meta.epoch), LOG_I64("recipes", i->recipe_count),
-             LOG_I64("devices", i->network.devices.live), LOG_I64("clusters", i->network.clusters.live));
+    log_info("ready", LOG_TEXT("listen", i->config.listen), LOG_I64("port", port),
+             LOG_STR("pin", text_str(&pin)), LOG_I64("epoch", i->network.meta.epoch),
+             LOG_I64("recipes", i->recipe_count), LOG_I64("devices", i->network.devices.live),
+             LOG_I64("clusters", i->network.clusters.live));
 }
 
 struct err ionetd_serve(struct ionetd *i)

@@ -28,13 +28,15 @@ static void a_wrong_signature_opens_nothing(void **state)
     assert_int_equal(post(w, "/v1/session/nonce", NULL, "{\"public_key\":\"%s\"}", who), 200);
     snprintf(nonce, sizeof nonce, "%s", said(w, "nonce"));
     sign_message(&other, said(w, "message"), signature);
-    assert_int_equal(post(w, "/v1/session", NULL, "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"}", who,
-                          nonce, signature),
+    assert_int_equal(post(w, "/v1/session", NULL,
+                          "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"}", who, nonce,
+                          signature),
                      401);
     assert_detail(w, "signature");
     /* Another's nonce does not help either. */
-    assert_int_equal(post(w, "/v1/session", NULL, "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"}",
-                          stranger, nonce, signature),
+    assert_int_equal(post(w, "/v1/session", NULL,
+                          "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"}", stranger, nonce,
+                          signature),
                      401);
     assert_detail(w, "not known for this key");
 }
@@ -77,10 +79,12 @@ static void scopes_and_the_operators_rights_are_kept(void **state)
     sign_in(w, 6, ",\"scopes\":[\"read\"]", reader);
     sign_in(w, 6, "", user);
     assert_int_equal(get(w, "/v1/clusters", reader), 200);
-    assert_int_equal(post(w, "/v1/quotes", reader, "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000}"), 403);
+    assert_int_equal(post(w, "/v1/quotes", reader, "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000}"),
+                     403);
     assert_int_equal(post(w, "/v1/join-tokens", reader, "{\"for\":\"device\"}"), 403);
     assert_int_equal(post(w, "/v1/join-tokens", user, "{\"for\":\"gateway\"}"), 403);
-    assert_int_equal(post(w, "/v1/grants", user, "{\"account\":\"%s\",\"amount_micros\":1}", w->operator_text), 403);
+    assert_int_equal(post(w, "/v1/grants", user, "{\"account\":\"%s\",\"amount_micros\":1}", w->operator_text),
+                     403);
     assert_int_equal(get(w, "/v1/books", user), 403);
 
     char operator[64], narrow[64];
@@ -104,7 +108,8 @@ static void bad_requests_are_refused_with_their_place(void **state)
         { "[1,2]", 400, "an object" },
         { "{\"recipe\":\"web\",\"quantity\":1}", 400, "duration_ms: is missing" },
         { "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000,\"speed\":9}", 400, "speed" },
-        { "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000,\"total_micros\":0}", 400, "not yours to set" },
+        { "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000,\"total_micros\":0}", 400,
+          "not yours to set" },
         { "{\"recipe\":\"web\",\"quantity\":1,\"quantity\":2,\"duration_ms\":60000}", 400, "twice" },
         { "{\"recipe\":\"web\",\"quantity\":\"1\",\"duration_ms\":60000}", 400, "quantity" },
         { "{\"recipe\":\"web\",\"quantity\":1.5,\"duration_ms\":60000}", 400, "quantity" },
@@ -219,7 +224,7 @@ static void recipes_are_shown_and_given_by_their_hash(void **state)
 /* Each line is a comment or NAME{LABEL="VALUE"} NUMBER, and every name has its HELP and TYPE before. */
 static void metrics_are_what_prometheus_reads(void **state)
 {
-    struct world *w = *state;
+    struct world *w         = *state;
     char          type[128] = "";
     unsigned      lines     = 0;
     assert_int_equal(get(w, "/metrics", NULL), 200);
@@ -257,7 +262,8 @@ static void grants_move_money_and_are_listed_page_by_page(void **state)
     sign_in(w, 13, "", user);
     snprintf(account, sizeof account, "%s", said(w, "account"));
     for (int k = 1; k <= 5; k++)
-        assert_int_equal(post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":%d}", account, k), 200);
+        assert_int_equal(
+            post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":%d}", account, k), 200);
     assert_said(w, "balance_micros", "15");
     assert_int_equal(post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":0}", account), 400);
     assert_int_equal(post(w, "/v1/grants", operator, "{\"account\":\"zzzz\",\"amount_micros\":1}"), 404);
@@ -296,7 +302,8 @@ static void what_was_told_survives_kill_9(void **state)
         int sent = told;
         for (;;) {
             sent++;
-            if (post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":1}", account) != 200) break;
+            if (post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":1}", account) != 200)
+                break;
             told++;
         }
         assert_true(told > 0);
@@ -329,8 +336,9 @@ static void a_store_that_does_not_add_up_is_not_served(void **state)
     char          operator[64], user[64];
     sign_in(w, OPERATOR_FILL, "", operator);
     sign_in(w, 15, "", user);
-    assert_int_equal(post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":5000}", said(w, "account")),
-                     200);
+    assert_int_equal(
+        post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":5000}", said(w, "account")),
+        200);
     assert_int_equal(world_stop(w, SIGTERM), 0);
     change_store(w, "UPDATE ledger_accounts SET balance_micros = 5001 WHERE balance_micros = 5000");
     world_spawn(w);
@@ -376,8 +384,8 @@ static void a_wrong_recipe_is_refused_with_its_line(void **state)
 
 static void configuration_says_what_is_wrong(void **state)
 {
-    struct world *w           = *state;
-    static char  *rows[][4]   = {
+    struct world *w         = *state;
+    static char  *rows[][4] = {
         { "ionetd", "--state_dir", "x", NULL },
         { "ionetd", "--port=99999", NULL, NULL },
         { "ionetd", "--moon=1", NULL, NULL },
@@ -398,7 +406,8 @@ static void configuration_says_what_is_wrong(void **state)
     char file[96], flag[128];
     snprintf(file, sizeof file, "%s/ionetd.conf", w->dir);
     snprintf(flag, sizeof flag, "--config=%s", file);
-    world_write(w, "ionetd.conf", "# a network\nhost = gpu.example\nstate_dir=/s\n\nport = 7000\nimage = web=" WORLD_IMAGE "\n");
+    world_write(w, "ionetd.conf",
+                "# a network\nhost = gpu.example\nstate_dir=/s\n\nport = 7000\nimage = web=" WORLD_IMAGE "\n");
     static struct config c;
     char                 room[256];
     struct text          complaint = TEXT_IN(room);

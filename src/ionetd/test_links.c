@@ -137,7 +137,7 @@ static void scene_make(struct scene *s, struct world *w, uint8_t fill)
 static void scene_end(struct scene *s)
 {
     for (int k = 0; k < 2; k++) {
-        char path[64], id[ID_TEXT + 1];
+        char        path[64], id[ID_TEXT + 1];
         struct text t = TEXT_IN(id);
         id_write(s->devices[k].welcome.id, &t);
         snprintf(path, sizeof path, "/v1/devices/%s", text_z(&t));
@@ -149,7 +149,8 @@ static void scene_end(struct scene *s)
 
 static void scene_create(struct scene *s)
 {
-    assert_int_equal(post(s->w, "/v1/quotes", s->user, "{\"recipe\":\"web\",\"quantity\":2,\"duration_ms\":3600000}"), 201);
+    assert_int_equal(
+        post(s->w, "/v1/quotes", s->user, "{\"recipe\":\"web\",\"quantity\":2,\"duration_ms\":3600000}"), 201);
     char quote[32];
     snprintf(quote, sizeof quote, "%s", said(s->w, "id"));
     assert_int_equal(post(s->w, "/v1/clusters", s->other, "{\"quote\":\"%s\"}", quote), 404);
@@ -177,8 +178,9 @@ static void report(struct machine *m, enum node_phase phase, uint64_t served_ms)
     if (m->desired.assignments_count) {
         const struct assignment *a = &m->desired.assignments[0];
         o.nodes_count              = 1;
-        o.nodes[0] = (struct observed_node){ .node = a->node, .incarnation = a->incarnation, .phase = phase,
-                                             .served_ms = served_ms };
+        o.nodes[0]                 = (struct observed_node){
+                            .node = a->node, .incarnation = a->incarnation, .phase = phase, .served_ms = served_ms
+        };
         memset(o.nodes[0].mesh_key, mesh_fill(m), sizeof o.nodes[0].mesh_key);
     }
     machine_send(m, LINK_OBSERVED, &o);
@@ -263,10 +265,10 @@ static void check_assignment(const struct machine *m)
 
 static void check_ticket(struct scene *s)
 {
-    struct world  *w = s->w;
-    char           path[96], token[RECIPE_SECRET_TEXT], host[128];
-    struct ticket  t;
-    struct machine *head = scene_head(s);
+    struct world     *w = s->w;
+    char              path[96], token[RECIPE_SECRET_TEXT], host[128];
+    struct ticket     t;
+    struct machine   *head = scene_head(s);
     struct public_key network;
     struct text       secret = TEXT_IN(token);
     memcpy(network.bytes, head->welcome.signing_key, sizeof network.bytes);
@@ -372,7 +374,8 @@ static void after_kill_9_links_and_clusters_are_as_they_were(void **state)
     assert_true(s.devices[0].welcome.epoch > epoch);
     assert_true(id_eq(s.devices[0].desired.assignments[0].node.id, node.id));
     for (int k = 0; k < 2; k++) check_assignment(&s.devices[k]);
-    assert_int_equal(s.devices[0].maps_count, 0); /* who is where is not known yet: no map is better than a part */
+    assert_int_equal(s.devices[0].maps_count,
+                     0); /* who is where is not known yet: no map is better than a part */
 
     struct gw_up up = { .meets_count = 1, .relay_port_base = 40000, .relay_slots = 16 };
     gateway_say_up(&s.gateway, &up, 0x64);
@@ -424,7 +427,8 @@ static struct net_call *watch(struct world *w, struct stream *s, const char *pat
     snprintf(bearer, sizeof bearer, "Bearer %s", key);
     struct net_header header = { STR("authorization"), str_from(bearer) };
     *s                       = (struct stream){ .len = 0 };
-    assert_int_equal(net_call(w->net, &t, STR("GET"), str_from(path), &header, 1, STR(""), &calls, s, &c).code, ERR_NONE);
+    assert_int_equal(net_call(w->net, &t, STR("GET"), str_from(path), &header, 1, STR(""), &calls, s, &c).code,
+                     ERR_NONE);
     return c;
 }
 
@@ -440,7 +444,8 @@ static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(voi
     struct net_call *c = watch(w, &cluster, path, s.user);
     sign_in(w, 0x71, "", key);
     (void)watch(w, &devices, "/v1/devices/events", key);
-    world_wait_for(w, strstr(cluster.said, "\"state\":\"reserved\"") && strstr(devices.said, "\"nodes_count\":1"));
+    world_wait_for(w,
+                   strstr(cluster.said, "\"state\":\"reserved\"") && strstr(devices.said, "\"nodes_count\":1"));
     assert_int_equal(strncmp(cluster.said, "event: cluster\ndata: {", 22), 0);
     scene_run(&s, "5000");
     world_wait_for(w, strstr(cluster.said, "\"state\":\"ready\""));

@@ -6,16 +6,16 @@
 
 #include "codec/codec.h"
 #include "ionetd_int.h"
-#include "json/json.h"
 #include "link/ticket.h"
 #include "recipe/secret.h"
 #include "run.h"
 #include "sys/sys.h"
+#include "json/json.h"
 
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@
 
 #define WORLD_PATIENCE_MS 20000
 #define WORLD_SAID_MAX (1u << 20)
-#define WORLD_IMAGE "registry.test:5000/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define WORLD_IMAGE \
+    "registry.test:5000/web@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 struct world {
     struct net     *net;
@@ -40,10 +41,10 @@ struct world {
     char            operator_text[64];
     char            extra[64]; /* one more flag for the program; "" for none */
     /* the last answer */
-    unsigned status;
-    char    *said;
-    size_t   said_len;
-    bool     done;
+    unsigned   status;
+    char      *said;
+    size_t     said_len;
+    bool       done;
     struct err err;
 };
 
@@ -113,9 +114,10 @@ static inline void world_spawn(struct world *w)
         int fd = open(w->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         dup2(fd, STDERR_FILENO);
         setenv("IONETD_TEST", "1", 1);
-        execl("/proc/self/exe", "ionetd", "--state_dir", state, "--host", "127.0.0.1", "--listen", "127.0.0.1", "--port",
-              "0", "--limits", "small", "--recipes_dir", recipes, "--image", "web=" WORLD_IMAGE, "--operator",
-              w->operator_text, "--sign_ins_per_address", "1000", w->extra[0] ? w->extra : NULL, NULL);
+        execl("/proc/self/exe", "ionetd", "--state_dir", state, "--host", "127.0.0.1", "--listen", "127.0.0.1",
+              "--port", "0", "--limits", "small", "--recipes_dir", recipes, "--image", "web=" WORLD_IMAGE,
+              "--operator", w->operator_text, "--sign_ins_per_address", "1000", w->extra[0] ? w->extra : NULL,
+              NULL);
         _exit(127);
     }
 }
@@ -193,18 +195,19 @@ static inline void on_world_timer(void *ctx)
 }
 
 /* Runs the loop until the condition holds; gives up, and says false, after so long. */
-#define world_until(w, condition, patience_ms)                                                                          \
-    do {                                                                                                               \
-        struct net_timer *world_timer_;                                                                                \
-        uint64_t          world_end_ = net_now_ms((w)->net) + (patience_ms);                                           \
-        assert_int_equal(net_timer_start((w)->net, 20, 20, on_world_timer, NULL, &world_timer_).code, ERR_NONE);      \
-        while (!(condition) && net_now_ms((w)->net) < world_end_) uv_run(net_uv_loop((w)->net), UV_RUN_ONCE);         \
-        net_timer_stop(world_timer_);                                                                                  \
+#define world_until(w, condition, patience_ms)                                                                \
+    do {                                                                                                      \
+        struct net_timer *world_timer_;                                                                       \
+        uint64_t          world_end_ = net_now_ms((w)->net) + (patience_ms);                                  \
+        assert_int_equal(net_timer_start((w)->net, 20, 20, on_world_timer, NULL, &world_timer_).code,         \
+                         ERR_NONE);                                                                           \
+        while (!(condition) && net_now_ms((w)->net) < world_end_) uv_run(net_uv_loop((w)->net), UV_RUN_ONCE); \
+        net_timer_stop(world_timer_);                                                                         \
     } while (0)
-#define world_wait_for(w, condition)                                                                                    \
-    do {                                                                                                               \
-        world_until(w, condition, WORLD_PATIENCE_MS);                                                                  \
-        assert_true(condition);                                                                                        \
+#define world_wait_for(w, condition)                  \
+    do {                                              \
+        world_until(w, condition, WORLD_PATIENCE_MS); \
+        assert_true(condition);                       \
     } while (0)
 
 /* ---- calling --------------------------------------------------------------------------------------------------------- */
@@ -238,7 +241,8 @@ static inline struct net_target world_target(const struct world *w)
 }
 
 /* Status of the answer; 0 if there was none. Its body is in w->said. */
-static inline unsigned call(struct world *w, const char *method, const char *path, const char *key, struct str body)
+static inline unsigned call(struct world *w, const char *method, const char *path, const char *key,
+                            struct str body)
 {
     static const struct net_call_calls calls = { on_call_head, on_call_body, on_call_done };
     char                               bearer[128];
@@ -246,12 +250,13 @@ static inline unsigned call(struct world *w, const char *method, const char *pat
     struct net_target                  t = world_target(w);
     snprintf(bearer, sizeof bearer, "Bearer %s", key ? key : "");
     struct net_header header = { STR("authorization"), str_from(bearer) };
-    w->status   = 0;
-    w->said_len = 0;
-    w->said[0]  = 0;
-    w->done     = false;
-    assert_int_equal(net_call(w->net, &t, str_from(method), str_from(path), &header, key ? 1 : 0, body, &calls, w, &c).code,
-                     ERR_NONE);
+    w->status                = 0;
+    w->said_len              = 0;
+    w->said[0]               = 0;
+    w->done                  = false;
+    assert_int_equal(
+        net_call(w->net, &t, str_from(method), str_from(path), &header, key ? 1 : 0, body, &calls, w, &c).code,
+        ERR_NONE);
     world_wait_for(w, w->done);
     return w->err.code ? 0 : w->status;
 }
@@ -261,8 +266,8 @@ static inline unsigned get(struct world *w, const char *path, const char *key)
     return call(w, "GET", path, key, STR(""));
 }
 
-__attribute__((format(printf, 4, 5))) static inline unsigned post(struct world *w, const char *path, const char *key,
-                                                                  const char *format, ...)
+__attribute__((format(printf, 4, 5))) static inline unsigned post(struct world *w, const char *path,
+                                                                  const char *key, const char *format, ...)
 {
     char    body[2048];
     va_list list;
@@ -275,18 +280,20 @@ __attribute__((format(printf, 4, 5))) static inline unsigned post(struct world *
 /* A text or number of the last answer, as text; "" if it is not there. One after another into a few rooms. */
 static inline const char *said(struct world *w, const char *name)
 {
-    static char  rooms[8][1024];
-    static int   next;
-    char        *room = rooms[next++ % 8];
-    struct json_doc   doc = { { NULL } };
+    static char       rooms[8][1024];
+    static int        next;
+    char             *room = rooms[next++ % 8];
+    struct json_doc   doc  = { { NULL } };
     struct json_fault fault;
     int64_t           n;
     room[0] = 0;
     if (json_parse((struct str){ w->said, w->said_len }, &doc, &fault).code) return room;
     struct json_value v = json_member(doc.root, name);
     struct str        s = json_as_str(v);
-    if (s.len) snprintf(room, 1024, "%.*s", (int)s.len, s.ptr);
-    else if (!json_as_i64(v, &n).code) snprintf(room, 1024, "%lld", (long long)n);
+    if (s.len)
+        snprintf(room, 1024, "%.*s", (int)s.len, s.ptr);
+    else if (!json_as_i64(v, &n).code)
+        snprintf(room, 1024, "%lld", (long long)n);
     json_free(&doc);
     return room;
 }
@@ -318,8 +325,9 @@ static inline void sign_in(struct world *w, uint8_t fill, const char *more, char
     assert_int_equal(post(w, "/v1/session/nonce", NULL, "{\"public_key\":\"%s\"}", who), 200);
     snprintf(nonce, sizeof nonce, "%s", said(w, "nonce"));
     sign_message(&pair, said(w, "message"), signature);
-    assert_int_equal(post(w, "/v1/session", NULL, "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"%s}", who,
-                          nonce, signature, more),
+    assert_int_equal(post(w, "/v1/session", NULL,
+                          "{\"public_key\":\"%s\",\"nonce\":\"%s\",\"signature\":\"%s\"%s}", who, nonce,
+                          signature, more),
                      201);
     snprintf(key, 64, "%s", said(w, "key"));
     assert_true(str_starts(str_from(key), STR("ionet_")));
@@ -328,14 +336,14 @@ static inline void sign_in(struct world *w, uint8_t fill, const char *more, char
 /* ---- links ------------------------------------------------------------------------------------------------------------------ */
 
 struct machine {
-    struct world      *world;
-    struct net_socket *socket;
-    struct sign_key    key;
-    struct link_hello  hello;
-    bool               lie; /* sign with another key than hello says */
-    const char        *first; /* said instead of hello; "": nothing */
-    bool               open, closed;
-    char               why[160];
+    struct world       *world;
+    struct net_socket  *socket;
+    struct sign_key     key;
+    struct link_hello   hello;
+    bool                lie;   /* sign with another key than hello says */
+    const char         *first; /* said instead of hello; "": nothing */
+    bool                open, closed;
+    char                why[160];
     struct link_welcome welcome;
     struct desired      desired;
     uint32_t            desired_count;
@@ -404,8 +412,10 @@ static inline void on_machine_open(void *ctx, struct net_socket *s)
 {
     struct machine *m = ctx;
     m->socket         = s;
-    if (!m->first) machine_send(m, LINK_HELLO, &m->hello);
-    else if (m->first[0]) assert_int_equal(net_socket_send(s, str_from(m->first)).code, ERR_NONE);
+    if (!m->first)
+        machine_send(m, LINK_HELLO, &m->hello);
+    else if (m->first[0])
+        assert_int_equal(net_socket_send(s, str_from(m->first)).code, ERR_NONE);
 }
 
 static inline void on_machine_close(void *ctx, const char *why)
@@ -418,14 +428,16 @@ static inline void on_machine_close(void *ctx, const char *why)
 }
 
 /* Dials with the key of that fill; `token` is a join token or null. */
-static inline void machine_dial(struct machine *m, struct world *w, enum link_who who, uint8_t fill, const char *token)
+static inline void machine_dial(struct machine *m, struct world *w, enum link_who who, uint8_t fill,
+                                const char *token)
 {
-    static const struct net_socket_calls calls = { on_machine_open, on_machine_text, on_machine_close, LINK_PING_MS, 0 };
-    struct net_target  t = world_target(w);
-    struct net_socket *s;
-    struct join_token  join;
-    struct public_key  half;
-    uint8_t            seed[32];
+    static const struct net_socket_calls calls = { on_machine_open, on_machine_text, on_machine_close,
+                                                   LINK_PING_MS, 0 };
+    struct net_target                    t     = world_target(w);
+    struct net_socket                   *s;
+    struct join_token                    join;
+    struct public_key                    half;
+    uint8_t                              seed[32];
     *m = (struct machine){ .world = w, .lie = m->lie, .first = m->first };
     memset(seed, fill, sizeof seed);
     sign_key_from_seed(seed, &m->key, &half);
@@ -445,7 +457,8 @@ static inline void machine_dial(struct machine *m, struct world *w, enum link_wh
     assert_int_equal(net_socket_connect(w->net, &t, STR(LINK_PATH), &calls, m, &s).code, ERR_NONE);
 }
 
-static inline void machine_join(struct machine *m, struct world *w, enum link_who who, uint8_t fill, const char *token)
+static inline void machine_join(struct machine *m, struct world *w, enum link_who who, uint8_t fill,
+                                const char *token)
 {
     machine_dial(m, w, who, fill, token);
     world_wait_for(w, m->open || m->closed);
@@ -461,19 +474,22 @@ static inline void machine_leave(struct machine *m)
 /* A report of a device that holds the image and is what it is. */
 static inline struct observed machine_report(const struct machine *m)
 {
-    struct observed o = { .epoch = m->desired.epoch, .version = m->desired.version, .images_count = 1, .specs_count = 1 };
+    struct observed o = {
+        .epoch = m->desired.epoch, .version = m->desired.version, .images_count = 1, .specs_count = 1
+    };
     memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
-    o.has_specs              = true;
-    o.specs[0].cpus          = 4;
-    o.specs[0].memory_bytes  = (uint64_t)8 << 30;
-    o.specs[0].disk_bytes    = (uint64_t)100 << 30;
+    o.has_specs             = true;
+    o.specs[0].cpus         = 4;
+    o.specs[0].memory_bytes = (uint64_t)8 << 30;
+    o.specs[0].disk_bytes   = (uint64_t)100 << 30;
     memcpy(o.specs[0].arch, "x86_64", 7);
     return o;
 }
 
 /* ---- whole scenes -------------------------------------------------------------------------------------------------------------- */
 
-static inline void make_token(struct world *w, const char *key, const char *who, const char *more, char token[320])
+static inline void make_token(struct world *w, const char *key, const char *who, const char *more,
+                              char token[320])
 {
     assert_int_equal(post(w, "/v1/join-tokens", key, "{\"for\":\"%s\"%s}", who, more), 201);
     snprintf(token, 320, "%s", said(w, "token"));
@@ -488,7 +504,7 @@ static inline void device_ready(struct machine *m, struct world *w, const char *
     world_wait_for(w, m->desired_count > 0);
     struct observed o = machine_report(m);
     machine_send(m, LINK_OBSERVED, &o);
-    char path[64], id[ID_TEXT + 1];
+    char        path[64], id[ID_TEXT + 1];
     struct text t = TEXT_IN(id);
     id_write(m->welcome.id, &t);
     snprintf(path, sizeof path, "/v1/devices/%s", text_z(&t));

@@ -120,8 +120,10 @@ static void on_committed(void *ctx, struct err e)
     i->commit_ms += net_now_ms(i->net) - i->commit_began_ms;
     if (e.code) return fail(i, e); /* nobody is told anything */
     let_out(i);
-    if (i->stopping) net_stop(i->net);
-    else if (queue_first(&i->queue)) turn_soon(i);
+    if (i->stopping)
+        net_stop(i->net);
+    else if (queue_first(&i->queue))
+        turn_soon(i);
 }
 
 void turn_run(void *ionetd)
@@ -132,7 +134,8 @@ void turn_run(void *ionetd)
 
     api_pause(i->api);
     for (uint32_t k = 0; k < TURN_INPUTS_MAX && i->held_count < HELD_MAX && queue_first(&i->queue); k++) {
-        if (changes > STORE_CHANGES_MAX - CHANGES_MAX) break; /* the next step's might not fit into this commit */
+        if (changes > STORE_CHANGES_MAX - CHANGES_MAX)
+            break; /* the next step's might not fit into this commit */
         struct err e = step(i, &queue_first(&i->queue)->in);
         if (queue_first(&i->queue)->in.kind == INPUT_TICK) i->tick_waits = false;
         queue_drop_first(&i->queue);

@@ -49,7 +49,8 @@ struct json_value json_member(struct json_value object, const char *name); /* mi
 uint32_t          json_count(struct json_value array);                     /* 0 if it is no array */
 struct json_value json_at(struct json_value array, uint32_t index);        /* missing if there are fewer */
 struct str        json_as_str(struct json_value v);                        /* "" if it is no string */
-must_check struct err json_as_i64(struct json_value v, int64_t *out);      /* a whole number, not beyond JSON_INT_MAX */
+must_check struct err json_as_i64(struct json_value v,
+                                  int64_t          *out); /* a whole number, not beyond JSON_INT_MAX */
 
 /* An object's fields into *record. Fields that are missing keep what the record held; after an error its
  * content is unspecified. */
@@ -82,11 +83,13 @@ void            json_bool(struct json_out *w, bool yes);
 void            json_none(struct json_out *w);
 void            json_id(struct json_out *w, struct id id);                          /* none: null */
 void            json_bytes(struct json_out *w, const uint8_t *bytes, size_t count); /* hex */
-void            json_raw(struct json_out *w, struct str json);                      /* one whole value, as it is */
+void            json_raw(struct json_out *w, struct str json); /* one whole value, as it is */
 
 /* The record as an object; json_fields only its members, into an object that is open. */
-void json_record(struct json_out *w, const struct record_type *type, const void *record, enum field_seen viewer);
-void json_fields(struct json_out *w, const struct record_type *type, const void *record, enum field_seen viewer);
+void json_record(struct json_out *w, const struct record_type *type, const void *record,
+                 enum field_seen viewer);
+void json_fields(struct json_out *w, const struct record_type *type, const void *record,
+                 enum field_seen viewer);
 
 /* One record alone. */
 void json_write(const struct record_type *type, const void *record, enum field_seen viewer, struct text *out);

@@ -7,8 +7,8 @@
 
 /* Where in the document the reader is, and what it may do there. */
 struct reader {
-    enum json_mode mode;
-    struct text path;
+    enum json_mode     mode;
+    struct text        path;
     struct json_fault *fault;
 };
 
@@ -26,8 +26,7 @@ static bool is_printable(char c)
 static void add_printable(struct text *t, struct str s)
 {
     size_t most = 48;
-    for (size_t i = 0; i < s.len && i < most; i++)
-        text_add_char(t, is_printable(s.ptr[i]) ? s.ptr[i] : '?');
+    for (size_t i = 0; i < s.len && i < most; i++) text_add_char(t, is_printable(s.ptr[i]) ? s.ptr[i] : '?');
     if (s.len > most) text_add(t, STR("..."));
 }
 
@@ -63,8 +62,8 @@ static struct str name_of(const struct field *f)
 /* Braces and brackets outside of strings. Counted before the parser sees them, for it recurses. */
 static bool is_too_deep(struct str text)
 {
-    uint32_t depth = 0;
-    bool in_string = false;
+    uint32_t depth     = 0;
+    bool     in_string = false;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (in_string && c == '\\')
@@ -89,9 +88,8 @@ static struct err parse_failed(const json_error_t *error, struct json_fault *fau
     text_add(&t, STR(": "));
     for (const char *c = error->text; *c; c++) text_add_char(&t, is_printable(*c) ? *c : '?');
     text_z(&t);
-    return json_error_code(error) == json_error_duplicate_key
-               ? ERR(INVALID, "a key stands twice in an object")
-               : ERR(INVALID, "the text is not JSON");
+    return json_error_code(error) == json_error_duplicate_key ? ERR(INVALID, "a key stands twice in an object")
+                                                              : ERR(INVALID, "the text is not JSON");
 }
 
 struct err json_parse(struct str text, struct json_doc *out, struct json_fault *fault)
@@ -101,7 +99,7 @@ struct err json_parse(struct str text, struct json_doc *out, struct json_fault *
     if (is_too_deep(text)) return ERR(INVALID, "the JSON has too many levels");
 
     json_error_t error;
-    json_t *root = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
+    json_t      *root = json_loadb(text.ptr ? text.ptr : "", text.len, JSON_REJECT_DUPLICATES, &error);
     if (!root) return parse_failed(&error, fault);
     *out = (struct json_doc){ { root } };
     return OK;
@@ -153,7 +151,7 @@ struct err json_as_i64(struct json_value v, int64_t *out)
 
 static struct err read_number(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
-    int64_t n    = 0;
+    int64_t    n = 0;
     struct err e = json_as_i64(v, &n);
     if (!e.code) e = field_set_i64(f, record, n);
     if (!e.code) return OK;
@@ -208,7 +206,7 @@ static int64_t bit_of(const struct field *f, struct str word)
 static struct err read_set(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
     int64_t bits = 0;
-    bool fine    = json_is_array(node_of(v));
+    bool    fine = json_is_array(node_of(v));
     for (uint32_t i = 0; fine && i < json_count(v); i++) {
         int64_t bit = bit_of(f, json_as_str(json_at(v, i)));
         fine        = bit != 0 && (bits & bit) == 0;
@@ -228,9 +226,9 @@ static struct err read_set(struct reader *r, const struct field *f, struct json_
 
 static struct err read_id(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
-    struct id id = { { 0 } };
-    bool none    = json_is_null(node_of(v)) && (f->flags & KEY) == 0;
-    bool valid   = none || (json_is_string(node_of(v)) && !id_read(json_as_str(v), &id).code);
+    struct id id    = { { 0 } };
+    bool      none  = json_is_null(node_of(v)) && (f->flags & KEY) == 0;
+    bool      valid = none || (json_is_string(node_of(v)) && !id_read(json_as_str(v), &id).code);
     if (!valid) return refuse(r, name_of(f), STR("an id of 16 letters"), "an id was expected");
     return field_set_id(f, record, id);
 }
@@ -243,8 +241,8 @@ static int hex_digit(char c)
 
 static struct err read_bytes(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
-    struct str hex = json_as_str(v);
-    bool fine      = json_is_string(node_of(v)) && hex.len == 2 * (size_t)f->size;
+    struct str hex  = json_as_str(v);
+    bool       fine = json_is_string(node_of(v)) && hex.len == 2 * (size_t)f->size;
     for (size_t i = 0; fine && i < hex.len; i++) fine = hex_digit(hex.ptr[i]) >= 0;
     if (!fine) {
         struct text t = detail_at(r, name_of(f));
@@ -330,7 +328,7 @@ static bool must_set(enum json_mode mode, const struct field *f)
 static struct err refuse_strangers(struct reader *r, const json_t *object, const struct record_type *type)
 {
     const char *name;
-    json_t *value;
+    json_t     *value;
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
         const struct field *f = record_field(type, str_from(name));
@@ -349,7 +347,7 @@ static struct err read_object(struct reader *r, const json_t *object, const stru
 
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        struct json_value v   = { json_object_get(object, f->name) };
+        struct json_value   v = { json_object_get(object, f->name) };
         if (!may_set(r->mode, f)) continue;
         if (!json_is_there(v) && must_set(r->mode, f))
             return refuse(r, name_of(f), STR("is missing"), "a field is missing");
@@ -361,7 +359,7 @@ static struct err read_object(struct reader *r, const json_t *object, const stru
 struct err json_read_value(struct json_value v, const struct record_type *type, enum json_mode mode,
                            void *record, struct json_fault *fault)
 {
-    char room[PATH_MAX_BYTES];
+    char          room[PATH_MAX_BYTES];
     struct reader r  = { mode, TEXT_IN(room), fault };
     fault->detail[0] = 0;
     return read_object(&r, node_of(v), type, record);

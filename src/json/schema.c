@@ -2,7 +2,7 @@
 
 /* Whom a schema is for: who reads what we write, or who writes what we read. */
 struct audience {
-    bool is_request;
+    bool            is_request;
     enum field_seen viewer;
 };
 
@@ -82,7 +82,7 @@ static void put_word_type(struct json_out *w, const struct field *f)
 
 static void put_bytes_type(struct json_out *w, const struct field *f)
 {
-    char room[40];
+    char        room[40];
     struct text pattern = TEXT_IN(room);
     text_add(&pattern, STR("^[0-9a-f]{"));
     text_add_u64(&pattern, 2 * (uint64_t)f->size);
@@ -152,8 +152,7 @@ static void put_record(struct json_out *w, const struct record_type *type, struc
     put_properties(w, type, a);
     put_required(w, type, a);
     json_key(w, "additionalProperties");
-    json_bool(w,
-              !a.is_request); /* a later version may show more; a request with strange fields is refused */
+    json_bool(w, !a.is_request); /* a later version may show more; a request with strange fields is refused */
     json_close_object(w);
 }
 

@@ -12,26 +12,26 @@ enum mood { MOOD_CALM, MOOD_WILD, MOOD_COUNT };
 static const char *const moods[MOOD_COUNT] = { "calm", "wild" };
 
 struct chip {
-    char name[12];
+    char     name[12];
     uint32_t memory_mib;
 };
 
 struct machine {
-    struct device_id id;
-    char name[16];
-    char notes[64];
-    uint64_t beats;
-    struct money ask;
-    int64_t drift;
-    bool held;
-    enum mood mood;
-    uint8_t key[4];
+    struct device_id  id;
+    char              name[16];
+    char              notes[64];
+    uint64_t          beats;
+    struct money      ask;
+    int64_t           drift;
+    bool              held;
+    enum mood         mood;
+    uint8_t           key[4];
     struct cluster_id cluster;
-    char owner_note[8];
-    char ip[16];
-    char hash[8];
-    struct chip gpus[3];
-    uint32_t gpus_count;
+    char              owner_note[8];
+    char              ip[16];
+    char              hash[8];
+    struct chip       gpus[3];
+    uint32_t          gpus_count;
 };
 
 static const struct field chip_fields[] = {
@@ -45,8 +45,7 @@ static const struct field machine_fields[] = {
     FIELD_NAMED(struct machine, "name", name, FIELD_KIND_TEXT, 1, 15, SEEN_PUBLIC, WRITABLE, "its name"),
     FIELD_LINES(struct machine, notes, SEEN_PUBLIC, WRITABLE | OPTIONAL, "lines"),
     FIELD_U64(struct machine, beats, 0, INT64_MAX, SEEN_PUBLIC, LIVE, "a counter"),
-    FIELD_MICROS(struct machine, ask, "ask_micros", 0, SEEN_PUBLIC, WRITABLE | OPTIONAL,
-                 "price of an hour"),
+    FIELD_MICROS(struct machine, ask, "ask_micros", 0, SEEN_PUBLIC, WRITABLE | OPTIONAL, "price of an hour"),
     FIELD_I64(struct machine, drift, -10, 10, SEEN_PUBLIC, LIVE, "signed"),
     FIELD_BOOL(struct machine, held, SEEN_PUBLIC, WRITABLE | OPTIONAL, "held or not"),
     FIELD_ENUM(struct machine, mood, moods, SEEN_PUBLIC, WRITABLE | OPTIONAL, "its mood"),
@@ -80,12 +79,11 @@ static struct machine a_machine(void)
     };
 }
 
-#define PUBLIC_JSON                                                                                        \
-    "{\"id\":\"0400000000000000\",\"name\":\"Zoë \\\"7\\\"\\\\\",\"notes\":\"a\\n\\tb\\r\","              \
-    "\"beats\":9007199254740991,\"ask_micros\":1500000,\"drift\":-10,\"held\":true,\"mood\":\"wild\","     \
+#define PUBLIC_JSON                                                                                    \
+    "{\"id\":\"0400000000000000\",\"name\":\"Zoë \\\"7\\\"\\\\\",\"notes\":\"a\\n\\tb\\r\","          \
+    "\"beats\":9007199254740991,\"ask_micros\":1500000,\"drift\":-10,\"held\":true,\"mood\":\"wild\"," \
     "\"key\":\"deadbeef\",\"cluster\":null,"
-#define GPUS_JSON                                                                                          \
-    "\"gpus\":[{\"name\":\"H100\",\"memory_mib\":81920},{\"name\":\"T4\",\"memory_mib\":16384}]}"
+#define GPUS_JSON "\"gpus\":[{\"name\":\"H100\",\"memory_mib\":81920},{\"name\":\"T4\",\"memory_mib\":16384}]}"
 
 static char room[8192];
 
@@ -127,8 +125,8 @@ static void assert_same(const struct machine *a, const struct machine *b)
 static void a_record_comes_back_from_its_json(void **state)
 {
     (void)state;
-    struct machine m = a_machine(), back = { 0 };
-    struct text t = TEXT_IN(room);
+    struct machine    m = a_machine(), back = { 0 };
+    struct text       t = TEXT_IN(room);
     struct json_fault fault;
     json_write(&machine_type, &m, SEEN_NOBODY, &t);
     assert_int_equal(json_read(text_str(&t), &machine_type, JSON_WHOLE, &back, &fault).code, ERR_NONE);
@@ -191,9 +189,9 @@ static void what_is_wrong_in_a_record_is_refused_with_its_place(void **state)
           "gpus: at most 3" },
     };
     for (size_t i = 0; i < countof(rows); i++) {
-        struct machine m = { 0 };
+        struct machine    m = { 0 };
         struct json_fault fault;
-        struct err e = json_read(str_from(rows[i].json), &machine_type, JSON_WHOLE, &m, &fault);
+        struct err        e = json_read(str_from(rows[i].json), &machine_type, JSON_WHOLE, &m, &fault);
         assert_int_not_equal(e.code, ERR_NONE);
         assert_string_equal(fault.detail, rows[i].detail);
     }
@@ -202,7 +200,7 @@ static void what_is_wrong_in_a_record_is_refused_with_its_place(void **state)
 static void json_that_is_too_deep_or_too_large_is_refused(void **state)
 {
     (void)state;
-    struct json_doc doc = { { NULL } };
+    struct json_doc   doc = { { NULL } };
     struct json_fault fault;
     assert_int_equal(json_parse(STR("[[[[[[[[1]]]]]]]]"), &doc, &fault).code, ERR_NONE);
     json_free(&doc);
@@ -221,9 +219,9 @@ static void json_that_is_too_deep_or_too_large_is_refused(void **state)
 static void a_request_sets_what_is_writable_and_keeps_the_rest(void **state)
 {
     (void)state;
-    struct machine m = a_machine();
+    struct machine    m = a_machine();
     struct json_fault fault;
-    struct str request = STR("{\"name\":\"b\",\"gpus\":[{\"name\":\"A10\",\"memory_mib\":3}]}");
+    struct str        request = STR("{\"name\":\"b\",\"gpus\":[{\"name\":\"A10\",\"memory_mib\":3}]}");
     assert_int_equal(json_read(request, &machine_type, JSON_REQUEST, &m, &fault).code, ERR_NONE);
     assert_string_equal(m.name, "b");
     assert_string_equal(m.notes, "a\n\tb\r");
@@ -241,9 +239,9 @@ static void a_request_sets_what_is_writable_and_keeps_the_rest(void **state)
 static void a_peer_may_say_more_but_not_less(void **state)
 {
     (void)state;
-    struct machine m = { 0 };
+    struct machine    m = { 0 };
     struct json_fault fault;
-    struct str more = STR("{\"kind\":\"machine\",\"new\":[1],\"name\":\"a\"," REST "}");
+    struct str        more = STR("{\"kind\":\"machine\",\"new\":[1],\"name\":\"a\"," REST "}");
     assert_int_equal(json_read(more, &machine_type, JSON_PEER, &m, &fault).code, ERR_NONE);
     assert_int_equal(m.beats, 1);
     assert_int_equal(json_read(STR("{\"name\":\"a\"}"), &machine_type, JSON_PEER, &m, &fault).code,
@@ -254,21 +252,20 @@ static void a_peer_may_say_more_but_not_less(void **state)
 static void a_view_may_lack_what_was_redacted(void **state)
 {
     (void)state;
-    struct machine m = { 0 };
+    struct machine    m = { 0 };
     struct json_fault fault;
     assert_int_equal(json_read(STR("{\"name\":\"a\",\"x\":1}"), &machine_type, JSON_VIEW, &m, &fault).code,
                      ERR_NONE);
     assert_string_equal(m.name, "a");
-    assert_int_equal(json_read(STR("{\"name\":1}"), &machine_type, JSON_VIEW, &m, &fault).code,
-                     ERR_INVALID);
+    assert_int_equal(json_read(STR("{\"name\":1}"), &machine_type, JSON_VIEW, &m, &fault).code, ERR_INVALID);
 }
 
 static void an_envelope_is_parsed_once(void **state)
 {
     (void)state;
-    struct machine m = a_machine(), back = { 0 };
-    struct text t = TEXT_IN(room);
-    struct json_fault fault;
+    struct machine              m = a_machine(), back = { 0 };
+    struct text                 t = TEXT_IN(room);
+    struct json_fault           fault;
     scoped_json struct json_doc doc = { { NULL } };
     json_write_kind("machine", &machine_type, &m, SEEN_NOBODY, &t);
     assert_int_equal(json_parse(text_str(&t), &doc, &fault).code, ERR_NONE);
@@ -277,7 +274,7 @@ static void an_envelope_is_parsed_once(void **state)
     assert_same(&back, &m);
 
     struct json_value gpus = json_member(doc.root, "gpus");
-    int64_t n              = 0;
+    int64_t           n    = 0;
     assert_int_equal(json_count(gpus), 2);
     assert_int_equal(json_as_i64(json_member(json_at(gpus, 1), "memory_mib"), &n).code, ERR_NONE);
     assert_int_equal(n, 16384);
@@ -291,7 +288,7 @@ static void an_envelope_is_parsed_once(void **state)
 static void outer_objects_get_their_commas_and_escapes(void **state)
 {
     (void)state;
-    struct text t     = TEXT_IN(room);
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_open_object(&w);
     json_key(&w, "items");
@@ -323,7 +320,7 @@ static json_t *parsed_schema(const struct text *t)
 static void a_schema_shows_what_its_viewer_sees(void **state)
 {
     (void)state;
-    struct text t     = TEXT_IN(room);
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_schema(&w, &machine_type, SEEN_OWNER);
     json_t *schema     = parsed_schema(&t);
@@ -342,15 +339,15 @@ static void a_schema_shows_what_its_viewer_sees(void **state)
 static void a_schema_of_a_request_shows_what_may_be_set(void **state)
 {
     (void)state;
-    struct text t     = TEXT_IN(room);
+    struct text     t = TEXT_IN(room);
     struct json_out w = json_begin(&t);
     json_schema_request(&w, &chip_type);
-    assert_text(
-        &t, "{\"type\":\"object\",\"description\":\"a GPU\",\"properties\":{\"name\":{\"type\":\"string\","
-            "\"maxLength\":11,\"description\":\"what its maker calls "
-            "it\"},\"memory_mib\":{\"type\":\"integer\","
-            "\"minimum\":1,\"maximum\":16777216,\"description\":\"memory in MiB\"}},"
-            "\"required\":[\"name\",\"memory_mib\"],\"additionalProperties\":false}");
+    assert_text(&t,
+                "{\"type\":\"object\",\"description\":\"a GPU\",\"properties\":{\"name\":{\"type\":\"string\","
+                "\"maxLength\":11,\"description\":\"what its maker calls "
+                "it\"},\"memory_mib\":{\"type\":\"integer\","
+                "\"minimum\":1,\"maximum\":16777216,\"description\":\"memory in MiB\"}},"
+                "\"required\":[\"name\",\"memory_mib\"],\"additionalProperties\":false}");
     t.len = 0;
     w     = json_begin(&t);
     json_schema_request(&w, &machine_type);

@@ -55,7 +55,7 @@ void json_close_array(struct json_out *w)
 static void add_escaped(struct text *t, char c)
 {
     static const char digits[] = "0123456789abcdef";
-    char six[]                 = { '\\', 'u', '0', '0', digits[(uint8_t)c >> 4], digits[c & 15] };
+    char              six[]    = { '\\', 'u', '0', '0', digits[(uint8_t)c >> 4], digits[c & 15] };
     switch (c) {
     case '"': text_add(t, STR("\\\"")); return;
     case '\\': text_add(t, STR("\\\\")); return;
@@ -141,8 +141,7 @@ void json_raw(struct json_out *w, struct str json)
     text_add(w->text, json);
 }
 
-static void write_list(struct json_out *w, const struct field *f, const void *record,
-                       enum field_seen viewer)
+static void write_list(struct json_out *w, const struct field *f, const void *record, enum field_seen viewer)
 {
     json_open_array(w);
     for (uint32_t i = 0; i < field_count(f, record); i++)
@@ -159,8 +158,7 @@ static void write_set(struct json_out *w, const struct field *f, const void *rec
     json_close_array(w);
 }
 
-static void write_field(struct json_out *w, const struct field *f, const void *record,
-                        enum field_seen viewer)
+static void write_field(struct json_out *w, const struct field *f, const void *record, enum field_seen viewer)
 {
     switch (f->kind) {
     case FIELD_KIND_ID: json_id(w, field_id(f, record)); return;
@@ -179,8 +177,7 @@ static void write_field(struct json_out *w, const struct field *f, const void *r
     check_failed("a field has a kind", __FILE__, __LINE__);
 }
 
-void json_fields(struct json_out *w, const struct record_type *type, const void *record,
-                 enum field_seen viewer)
+void json_fields(struct json_out *w, const struct record_type *type, const void *record, enum field_seen viewer)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
@@ -190,16 +187,14 @@ void json_fields(struct json_out *w, const struct record_type *type, const void 
     }
 }
 
-void json_record(struct json_out *w, const struct record_type *type, const void *record,
-                 enum field_seen viewer)
+void json_record(struct json_out *w, const struct record_type *type, const void *record, enum field_seen viewer)
 {
     json_open_object(w);
     json_fields(w, type, record, viewer);
     json_close_object(w);
 }
 
-void json_write(const struct record_type *type, const void *record, enum field_seen viewer,
-                struct text *out)
+void json_write(const struct record_type *type, const void *record, enum field_seen viewer, struct text *out)
 {
     struct json_out w = json_begin(out);
     json_record(&w, type, record, viewer);

@@ -102,7 +102,8 @@ static BIO *bio_new(void)
 static struct err key_write(const char *path, EVP_PKEY *key)
 {
     scoped(free_bio) BIO *bio = bio_new();
-    if (!PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL)) return openssl_err("a key can't be encoded");
+    if (!PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
+        return openssl_err("a key can't be encoded");
     return file_write(path, bio_str(bio));
 }
 
@@ -162,12 +163,12 @@ static X509 *cert_begin(EVP_PKEY *key, const char *common_name, int days)
     X509 *cert = X509_new();
     check(cert != NULL);
     X509_NAME *subject = X509_get_subject_name(cert);
-    bool       good    = X509_set_version(cert, X509_VERSION_3) && serial_set(cert) &&
-                /* A day back, for machines whose clock is behind. */
-                X509_gmtime_adj(X509_getm_notBefore(cert), -SECONDS_PER_DAY) &&
-                X509_gmtime_adj(X509_getm_notAfter(cert), (long)days * SECONDS_PER_DAY) &&
-                X509_set_pubkey(cert, key) &&
-                X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0);
+    bool       good =
+        X509_set_version(cert, X509_VERSION_3) && serial_set(cert) &&
+        /* A day back, for machines whose clock is behind. */
+        X509_gmtime_adj(X509_getm_notBefore(cert), -SECONDS_PER_DAY) &&
+        X509_gmtime_adj(X509_getm_notAfter(cert), (long)days * SECONDS_PER_DAY) && X509_set_pubkey(cert, key) &&
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1, -1, 0);
     if (good) return cert;
     X509_free(cert);
     return NULL;
@@ -236,7 +237,8 @@ static struct err names_write(const char *const *hosts, size_t count, char out[N
     if (count == 0) return ERR(INVALID, "a certificate needs a name");
     for (size_t i = 0; i < count; i++) {
         struct str host = str_from(hosts[i]);
-        if (host.len == 0 || strspn(hosts[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-*:") != host.len)
+        if (host.len == 0 ||
+            strspn(hosts[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-*:") != host.len)
             return ERR(INVALID, "a certificate's name is not a host name or address");
         ASN1_OCTET_STRING *address = a2i_IPADDRESS(hosts[i]);
         if (i) text_add_char(&t, ',');
@@ -249,8 +251,8 @@ static struct err names_write(const char *const *hosts, size_t count, char out[N
     return t.full ? ERR(LIMIT, "a certificate has too many names") : OK;
 }
 
-static struct err chain_make(const struct authority *a, EVP_PKEY *key, const char *common_name, const char *names,
-                             int days, BIO *pem)
+static struct err chain_make(const struct authority *a, EVP_PKEY *key, const char *common_name,
+                             const char *names, int days, BIO *pem)
 {
     scoped(free_cert) X509 *cert = cert_begin(key, common_name, days);
     if (!cert || !X509_set_issuer_name(cert, X509_get_subject_name(a->cert)) ||
@@ -274,10 +276,12 @@ static bool cert_is_good(X509 *cert, EVP_PKEY *key, const struct authority *a, c
 
     scoped(free_extension) X509_EXTENSION *want = extension_make(cert, a->cert, NID_subject_alt_name, names);
     X509_EXTENSION *have = X509_get_ext(cert, X509_get_ext_by_NID(cert, NID_subject_alt_name, -1));
-    return want && have && ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(want), X509_EXTENSION_get_data(have)) == 0;
+    return want && have &&
+           ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(want), X509_EXTENSION_get_data(have)) == 0;
 }
 
-struct err net_authority_issue(const char *dir, const char *name, const char *const *hosts, size_t count, int days)
+struct err net_authority_issue(const char *dir, const char *name, const char *const *hosts, size_t count,
+                               int days)
 {
     char key_path[PATH_MAX], cert_path[PATH_MAX], names[NAMES_BYTES_MAX];
     TRY(path_make(dir, name, ".key", key_path));
@@ -301,8 +305,8 @@ struct err net_authority_issue(const char *dir, const char *name, const char *co
     return file_write(cert_path, bio_str(pem));
 }
 
-struct err net_authority_sign(const char *dir, struct str csr_pem, const char *const *hosts, size_t count, int days,
-                              char *chain_pem, size_t size)
+struct err net_authority_sign(const char *dir, struct str csr_pem, const char *const *hosts, size_t count,
+                              int days, char *chain_pem, size_t size)
 {
     char names[NAMES_BYTES_MAX];
     TRY(names_write(hosts, count, names));
@@ -310,9 +314,9 @@ struct err net_authority_sign(const char *dir, struct str csr_pem, const char *c
     scoped(authority_finish) struct authority a = { 0 };
     TRY(authority_load(dir, &a));
 
-    scoped(free_bio) BIO         *in      = BIO_new_mem_buf(csr_pem.ptr, (int)csr_pem.len);
+    scoped(free_bio) BIO          *in      = BIO_new_mem_buf(csr_pem.ptr, (int)csr_pem.len);
     scoped(free_request) X509_REQ *request = in ? PEM_read_bio_X509_REQ(in, NULL, NULL, NULL) : NULL;
-    EVP_PKEY                     *key     = request ? X509_REQ_get0_pubkey(request) : NULL;
+    EVP_PKEY                      *key     = request ? X509_REQ_get0_pubkey(request) : NULL;
     if (!key || X509_REQ_verify(request, key) != 1) {
         ERR_clear_error();
         return ERR(INVALID, "the request for a certificate can't be read");

@@ -22,9 +22,9 @@ static void on_body(void *owner, struct str bytes)
 
 static void on_done(void *owner, struct err e)
 {
-    struct net_call *c    = owner;
+    struct net_call *c               = owner;
     void (*done)(void *, struct err) = c->calls.on_done;
-    void *ctx             = c->ctx;
+    void *ctx                        = c->ctx;
     free(c);
     if (done) done(ctx, e);
 }

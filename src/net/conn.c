@@ -43,8 +43,10 @@ void conn_close(struct conn *c, const char *why)
 static void on_phase(struct deadline *d)
 {
     struct conn *c = ring_owner(d, struct conn, phase);
-    if (c->calls->on_deadline && !c->finishing) c->calls->on_deadline(c->owner);
-    else conn_close(c, "the peer was too slow");
+    if (c->calls->on_deadline && !c->finishing)
+        c->calls->on_deadline(c->owner);
+    else
+        conn_close(c, "the peer was too slow");
 }
 
 static void on_stall(struct deadline *d)
@@ -121,8 +123,10 @@ static void conn_pump(struct conn *c)
             c->calls->on_bytes(c->owner, (struct str){ c->net->plain, got });
             continue;
         }
-        if (e == SSL_ERROR_ZERO_RETURN) conn_take_end(c);
-        else if (e != SSL_ERROR_WANT_READ) conn_fail_tls(c);
+        if (e == SSL_ERROR_ZERO_RETURN)
+            conn_take_end(c);
+        else if (e != SSL_ERROR_WANT_READ)
+            conn_fail_tls(c);
         break;
     }
     if (!c->closing) conn_mark(c); /* TLS itself may have had to answer */
@@ -157,8 +161,10 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         return;
     }
     /* An end without the goodbye of TLS may be an attacker's cut. */
-    if (got == UV_EOF && (!c->ssl || c->finishing)) conn_take_end(c);
-    else conn_close(c, got == UV_EOF ? "the connection was cut" : "the connection broke");
+    if (got == UV_EOF && (!c->ssl || c->finishing))
+        conn_take_end(c);
+    else
+        conn_close(c, got == UV_EOF ? "the connection was cut" : "the connection broke");
 }
 
 static void conn_update_reading(struct conn *c)
@@ -168,8 +174,10 @@ static void conn_update_reading(struct conn *c)
     bool want = !c->got_end && (c->finishing ? c->end_sent : !c->paused && c->held.len == 0);
     if (want == c->reading) return;
     c->reading = want;
-    if (!want) uv_read_stop((uv_stream_t *)&c->tcp);
-    else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read)) conn_close(c, "the connection broke");
+    if (!want)
+        uv_read_stop((uv_stream_t *)&c->tcp);
+    else if (uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read))
+        conn_close(c, "the connection broke");
 }
 
 /* ---- bytes out ------------------------------------------------------------------------------------- */
@@ -178,8 +186,10 @@ static void on_shutdown(uv_shutdown_t *request, int status)
 {
     struct conn *c = request->data;
     if (c->closing) return;
-    if (status < 0) conn_close(c, "the connection broke");
-    else conn_close_if_over(c);
+    if (status < 0)
+        conn_close(c, "the connection broke");
+    else
+        conn_close_if_over(c);
 }
 
 static void on_written(uv_write_t *request, int status)
@@ -189,8 +199,10 @@ static void on_written(uv_write_t *request, int status)
     bytes_free(&c->flight);
     if (c->closing) return;
     deadline_clear(c->net, &c->stall);
-    if (status < 0) conn_close(c, "the connection broke");
-    else conn_mark(c);
+    if (status < 0)
+        conn_close(c, "the connection broke");
+    else
+        conn_mark(c);
 }
 
 static bool conn_flush_out(struct conn *c)
@@ -339,8 +351,11 @@ static void on_connected(uv_connect_t *request, int status)
 {
     struct conn *c = request->data;
     if (c->closing) return;
-    if (status == 0) conn_start(c);
-    else conn_close(c, status == UV_ECONNREFUSED ? "the server refuses connections" : "the server can't be reached");
+    if (status == 0)
+        conn_start(c);
+    else
+        conn_close(c, status == UV_ECONNREFUSED ? "the server refuses connections"
+                                                : "the server can't be reached");
 }
 
 void conn_connect(struct conn *c, const struct sockaddr *to)
@@ -365,10 +380,9 @@ static void nobody_asks_why(void *owner, const char *why)
 
 void conn_abandon(struct conn *c, const char *why)
 {
-    static const struct conn_calls nobody = { .on_ready = nobody_cares,
-                                              .on_bytes = nobody_reads,
-                                              .on_end   = nobody_cares,
-                                              .on_close = nobody_asks_why };
+    static const struct conn_calls nobody = {
+        .on_ready = nobody_cares, .on_bytes = nobody_reads, .on_end = nobody_cares, .on_close = nobody_asks_why
+    };
     conn_own(c, &nobody, NULL);
     conn_finish(c, why);
 }
@@ -414,8 +428,10 @@ void conn_touch(struct conn *c)
 void conn_deadline(struct conn *c, uint64_t after_ms)
 {
     if (c->closing || c->finishing) return;
-    if (after_ms) deadline_set(c->net, &c->phase, after_ms);
-    else deadline_clear(c->net, &c->phase);
+    if (after_ms)
+        deadline_set(c->net, &c->phase, after_ms);
+    else
+        deadline_clear(c->net, &c->phase);
 }
 
 void conn_end(struct conn *c)
@@ -441,8 +457,10 @@ void conn_finish(struct conn *c, const char *why)
     deadline_clear(c->net, &c->phase);
     c->finishing = true;
     bytes_free(&c->held);
-    if (c->got_end && c->end_sent) conn_close(c, why);
-    else if (c->end_sent) deadline_set(c->net, &c->phase, CONN_LINGER_MS);
+    if (c->got_end && c->end_sent)
+        conn_close(c, why);
+    else if (c->end_sent)
+        deadline_set(c->net, &c->phase, CONN_LINGER_MS);
 }
 
 void conn_stop_all(struct net *n)

@@ -11,9 +11,9 @@
 
 #include <openssl/ssl.h>
 
-#define CONN_STALL_MS 30000  /* what is to be sent must move in that time */
-#define CONN_PROBE_AFTER_S 15 /* of silence; libuv then probes ten times, each second */
-#define CONN_LINGER_MS 2000  /* how long the end of the peer is awaited after our last byte */
+#define CONN_STALL_MS 30000           /* what is to be sent must move in that time */
+#define CONN_PROBE_AFTER_S 15         /* of silence; libuv then probes ten times, each second */
+#define CONN_LINGER_MS 2000           /* how long the end of the peer is awaited after our last byte */
 #define CONN_BEHIND_MAX (1024 * 1024) /* a reader further behind is cut, where nothing holds the writer back */
 
 struct conn;
@@ -55,23 +55,23 @@ struct conn {
     bool  ready;
     bool  reading;
     bool  paused;
-    bool  touched;     /* on_turn is due */
-    bool  writing;     /* flight is with libuv */
+    bool  touched; /* on_turn is due */
+    bool  writing; /* flight is with libuv */
     bool  owes_drain;
-    bool  got_end;     /* the peer's */
-    bool  end_asked;   /* ours, after what waits */
-    bool  end_sent;    /* close_notify and FIN are on their way */
-    bool  finishing;   /* what comes is dropped; closes when the peer has ended */
-    bool  stalls;      /* what waits may wait without limit: a splice pushes back instead */
+    bool  got_end;   /* the peer's */
+    bool  end_asked; /* ours, after what waits */
+    bool  end_sent;  /* close_notify and FIN are on their way */
+    bool  finishing; /* what comes is dropped; closes when the peer has ended */
+    bool  stalls;    /* what waits may wait without limit: a splice pushes back instead */
     bool  closing;
 };
 
 struct conn *conn_create(struct net *n, SSL *ssl, const struct conn_calls *calls, void *owner);
-void conn_start(struct conn *c);                                 /* c->tcp is connected: by uv_accept, uv_tcp_open */
-void conn_learn_peer(struct conn *c);                            /* before conn_start, where it matters */
-void conn_connect(struct conn *c, const struct sockaddr *to);    /* then starts it, or closes it */
-void conn_abandon(struct conn *c, const char *why);              /* finishes it, and nobody is told */
-void conn_own(struct conn *c, const struct conn_calls *calls, void *owner);
+void         conn_start(struct conn *c);      /* c->tcp is connected: by uv_accept, uv_tcp_open */
+void         conn_learn_peer(struct conn *c); /* before conn_start, where it matters */
+void         conn_connect(struct conn *c, const struct sockaddr *to); /* then starts it, or closes it */
+void         conn_abandon(struct conn *c, const char *why);           /* finishes it, and nobody is told */
+void         conn_own(struct conn *c, const struct conn_calls *calls, void *owner);
 
 void   conn_write(struct conn *c, struct str bytes);
 size_t conn_waiting(const struct conn *c);

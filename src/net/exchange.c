@@ -59,8 +59,10 @@ static void exchange_leave(struct exchange *x)
     x->over = true;
     ring_remove(&x->ring);
     deadline_clear(x->net, &x->deadline);
-    if (x->looking) (void)uv_cancel((uv_req_t *)&x->lookup);
-    else if (!x->parsing) exchange_free(x);
+    if (x->looking)
+        (void)uv_cancel((uv_req_t *)&x->lookup);
+    else if (!x->parsing)
+        exchange_free(x);
 }
 
 static void exchange_finish(struct exchange *x, struct err e)
@@ -82,8 +84,10 @@ void exchange_drop(struct exchange *x)
 static void on_deadline(struct deadline *d)
 {
     struct exchange *x = ring_owner(d, struct exchange, deadline);
-    if (x->failure) exchange_finish(x, (struct err){ ERR_IO, x->failure });
-    else exchange_finish(x, ERR(TIMEOUT, "the server did not answer in time"));
+    if (x->failure)
+        exchange_finish(x, (struct err){ ERR_IO, x->failure });
+    else
+        exchange_finish(x, ERR(TIMEOUT, "the server did not answer in time"));
 }
 
 void exchange_fail_soon(struct exchange *x, const char *why)
@@ -97,7 +101,8 @@ void exchange_fail_soon(struct exchange *x, const char *why)
 void exchange_stop_all(struct net *n)
 {
     while (!ring_is_empty(&n->exchanges))
-        exchange_finish(ring_owner(n->exchanges.next, struct exchange, ring), ERR(IO, "the program is stopping"));
+        exchange_finish(ring_owner(n->exchanges.next, struct exchange, ring),
+                        ERR(IO, "the program is stopping"));
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------ */
@@ -168,8 +173,10 @@ static int on_headers_complete(llhttp_t *parser)
     if (status < 200) return 1;
     x->got_status = true;
     x->lasting    = !(parser->flags & F_CONTENT_LENGTH);
-    if (x->lasting) deadline_clear(x->net, &x->deadline);
-    else deadline_set(x->net, &x->deadline, x->timeout_ms);
+    if (x->lasting)
+        deadline_clear(x->net, &x->deadline);
+    else
+        deadline_set(x->net, &x->deadline, x->timeout_ms);
     if (x->calls->on_head) x->calls->on_head(x->owner, status, &x->head);
     return x->is_head ? 1 : 0;
 }
@@ -215,9 +222,9 @@ static void exchange_upgrade(struct exchange *x, struct str rest)
 static void on_bytes(void *owner, struct str bytes)
 {
     struct exchange *x = owner;
-    x->parsing       = true; /* a callback may drop the exchange */
-    llhttp_errno_t e = llhttp_execute(&x->parser, bytes.ptr, bytes.len);
-    x->parsing       = false;
+    x->parsing         = true; /* a callback may drop the exchange */
+    llhttp_errno_t e   = llhttp_execute(&x->parser, bytes.ptr, bytes.len);
+    x->parsing         = false;
     if (x->over) {
         exchange_free(x);
     } else if (e == HPE_PAUSED_UPGRADE && x->upgraded) {
@@ -226,7 +233,8 @@ static void on_bytes(void *owner, struct str bytes)
     } else if (x->complete) {
         exchange_finish(x, OK);
     } else if (e != HPE_OK) {
-        exchange_finish(x, (struct err){ ERR_CORRUPT, x->failure ? x->failure : "the server's answer can't be read" });
+        exchange_finish(
+            x, (struct err){ ERR_CORRUPT, x->failure ? x->failure : "the server's answer can't be read" });
     }
 }
 
@@ -236,9 +244,13 @@ static void on_end(void *owner)
     x->parsing         = true;
     llhttp_errno_t e   = llhttp_finish(&x->parser); /* a body without a length ends here */
     x->parsing         = false;
-    if (x->over) exchange_free(x);
-    else if (x->complete) exchange_finish(x, OK);
-    else exchange_finish(x, ERR(IO, e == HPE_OK ? "the server closed without an answer" : "the server's answer was cut"));
+    if (x->over)
+        exchange_free(x);
+    else if (x->complete)
+        exchange_finish(x, OK);
+    else
+        exchange_finish(
+            x, ERR(IO, e == HPE_OK ? "the server closed without an answer" : "the server's answer was cut"));
 }
 
 /* ---- getting there --------------------------------------------------------------------------------- */
@@ -270,8 +282,10 @@ static void on_close(void *owner, const char *why)
 {
     struct exchange *x = owner;
     x->conn            = NULL;
-    if (x->next && !x->net->stopping) exchange_dial(x);
-    else exchange_finish(x, (struct err){ ERR_IO, why });
+    if (x->next && !x->net->stopping)
+        exchange_dial(x);
+    else
+        exchange_finish(x, (struct err){ ERR_IO, why });
 }
 
 static const struct conn_calls exchange_conn_calls = {
@@ -286,10 +300,14 @@ static void on_found(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
     struct exchange *x = request->data;
     x->looking         = false;
     x->found = x->next = found;
-    if (x->over) exchange_free(x);
-    else if (x->failure) return; /* given up already, and about to be told */
-    else if (status || !found) exchange_finish(x, ERR(IO, "the server's name is not known"));
-    else exchange_dial(x);
+    if (x->over)
+        exchange_free(x);
+    else if (x->failure)
+        return; /* given up already, and about to be told */
+    else if (status || !found)
+        exchange_finish(x, ERR(IO, "the server's name is not known"));
+    else
+        exchange_dial(x);
 }
 
 /* ---- the request ----------------------------------------------------------------------------------- */
@@ -370,7 +388,8 @@ static struct err exchange_set(struct exchange *x, const struct net_target *t, c
     TRY(str_copy(str_from(t->host), x->host, sizeof x->host));
     TRY(str_copy(str_from(t->server_name ? t->server_name : t->host), x->name, sizeof x->name));
     TRY(str_copy(r->upgrade, x->protocol, sizeof x->protocol));
-    if (!http_is_value(str_from(x->name)) || !x->name[0]) return ERR(INVALID, "the server's name is not a host name");
+    if (!http_is_value(str_from(x->name)) || !x->name[0])
+        return ERR(INVALID, "the server's name is not a host name");
     x->port       = t->port;
     x->plain      = t->plain;
     x->timeout_ms = t->timeout_ms ? t->timeout_ms : EXCHANGE_TIMEOUT_MS;

@@ -28,7 +28,7 @@ struct exchange_request {
 
 must_check struct err exchange_open(struct net *n, const struct net_target *t, const struct exchange_request *r,
                                     const struct exchange_calls *calls, void *owner, struct exchange **out);
-void exchange_drop(struct exchange *x);
+void                  exchange_drop(struct exchange *x);
 void exchange_fail_soon(struct exchange *x, const char *why); /* on_done follows, from the loop */
 void exchange_stop_all(struct net *n);
 

@@ -16,19 +16,19 @@ struct h1 {
     struct net_request *request;
     llhttp_t            parser;
     struct bytes        held;
-    struct bytes        first;    /* the first head as it came, while it may still be taken over */
-    struct str          chunk;    /* what the parser is given now */
+    struct bytes        first; /* the first head as it came, while it may still be taken over */
+    struct str          chunk; /* what the parser is given now */
     size_t              extensions;
-    unsigned            refusal;  /* the status with which the request will be refused */
+    unsigned            refusal; /* the status with which the request will be refused */
     bool                asking_first;
     bool                after_line; /* the last byte before the chunk that was no blank was a line's end */
     bool                in_headers;
     bool                trailing; /* fields after the body: read and dropped */
     bool                complete;
-    bool                keep;     /* another request may follow the answer */
+    bool                keep; /* another request may follow the answer */
     bool                running;
     bool                taken;
-    bool                left;     /* somebody else owns the connection; freed as soon as nothing runs */
+    bool                left; /* somebody else owns the connection; freed as soon as nothing runs */
 };
 
 static const struct request_wire h1_wire;
@@ -48,11 +48,11 @@ static int h1_refuse(struct h1 *h, unsigned status)
 
 static int on_message_begin(llhttp_t *parser)
 {
-    struct h1 *h    = h1_of(parser);
-    h->request      = request_create(h->server, h->conn, &h1_wire, h);
-    h->trailing     = false;
-    h->extensions   = 0;
-    h->in_headers   = true;
+    struct h1 *h  = h1_of(parser);
+    h->request    = request_create(h->server, h->conn, &h1_wire, h);
+    h->trailing   = false;
+    h->extensions = 0;
+    h->in_headers = true;
     conn_deadline(h->conn, HTTP_HEAD_MS);
     return 0;
 }
@@ -76,8 +76,8 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
-    struct h1   *h    = h1_of(parser);
-    struct head *head = &h->request->head;
+    struct h1   *h       = h1_of(parser);
+    struct head *head    = &h->request->head;
     struct piece ignored = { 0 };
     if (h->trailing) return add_to(h, &ignored, at, len);
     if (head->count == 0 || head->fields[head->count - 1].value.at != 0) {
@@ -134,7 +134,8 @@ static unsigned h1_fault(struct h1 *h, llhttp_t *parser)
     if (hosts && !request_take_host(r, head_find(&r->head, STR("host")))) return 400;
     if (head_count(&r->head, STR("transfer-encoding")) && !newest) return 400;
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > h->server->body_max) return 413;
-    if (parser->upgrade && (parser->flags & (F_CHUNKED | F_CONTENT_LENGTH)) && parser->content_length) return 400;
+    if (parser->upgrade && (parser->flags & (F_CHUNKED | F_CONTENT_LENGTH)) && parser->content_length)
+        return 400;
     return 0;
 }
 
@@ -148,7 +149,7 @@ static int on_headers_complete(llhttp_t *parser)
     if (fault) return h1_refuse(h, fault);
 
     if (h->asking_first) {
-        r->state = REQUEST_ASKED;
+        r->state  = REQUEST_ASKED;
         bool took = h->server->options.on_first_head(h->server->options.ctx, r);
         check(took == h->taken);
         if (took) return HPE_USER;
@@ -272,13 +273,15 @@ static bool h1_knows_chunks(const struct h1 *h)
     return h->parser.http_minor >= 1;
 }
 
-static void h1_stream_open(struct net_request *r, unsigned status, const struct net_header *headers, size_t count)
+static void h1_stream_open(struct net_request *r, unsigned status, const struct net_header *headers,
+                           size_t count)
 {
     struct h1   *h = r->from;
     struct bytes b = { 0 };
     if (!h1_knows_chunks(h)) h->keep = false;
     add_head(&b, status, headers, count);
-    bytes_add(&b, h1_knows_chunks(h) ? STR("transfer-encoding: chunked\r\n\r\n") : STR("connection: close\r\n\r\n"));
+    bytes_add(&b, h1_knows_chunks(h) ? STR("transfer-encoding: chunked\r\n\r\n")
+                                     : STR("connection: close\r\n\r\n"));
     write_gathered(h->conn, &b);
 }
 
@@ -298,7 +301,8 @@ static bool h1_stream_send(struct net_request *r, struct str bytes)
 static void h1_stream_end(struct net_request *r)
 {
     struct h1 *h = r->from;
-    if (h1_knows_chunks(h) && !str_eq(net_request_method(r), STR("HEAD"))) conn_write(h->conn, STR("0\r\n\r\n"));
+    if (h1_knows_chunks(h) && !str_eq(net_request_method(r), STR("HEAD")))
+        conn_write(h->conn, STR("0\r\n\r\n"));
     h1_next(h);
 }
 
@@ -307,7 +311,7 @@ static const struct request_wire h1_wire = { h1_reply, h1_stream_open, h1_stream
 static void h1_answer_refusal(struct h1 *h, unsigned status)
 {
     if (h->request) request_gone(h->request);
-    h->request = NULL;
+    h->request     = NULL;
     struct bytes b = { 0 };
     add_head(&b, status, NULL, 0);
     bytes_add(&b, STR("connection: close\r\ncontent-length: 0\r\n\r\n"));
@@ -323,8 +327,10 @@ static void h1_dispatch(struct h1 *h)
     const struct net_server_options *o = &h->server->options;
     r->state                           = REQUEST_ASKED;
     conn_deadline(h->conn, 0);
-    if (!h->parser.upgrade) o->on_request(o->ctx, r);
-    else if (o->on_upgrade) o->on_upgrade(o->ctx, r);
+    if (!h->parser.upgrade)
+        o->on_request(o->ctx, r);
+    else if (o->on_upgrade)
+        o->on_upgrade(o->ctx, r);
     else {
         r->state = REQUEST_READING;
         h1_answer_refusal(h, 501);
@@ -335,8 +341,8 @@ static void h1_dispatch(struct h1 *h)
 static size_t h1_parse(struct h1 *h, struct str bytes)
 {
     if (h->asking_first) bytes_add(&h->first, bytes);
-    h->chunk          = bytes;
-    llhttp_errno_t e  = llhttp_execute(&h->parser, bytes.ptr, bytes.len);
+    h->chunk            = bytes;
+    llhttp_errno_t e    = llhttp_execute(&h->parser, bytes.ptr, bytes.len);
     size_t         used = bytes.len;
     if (e == HPE_PAUSED && h->complete) {
         used = (size_t)(llhttp_get_error_pos(&h->parser) - bytes.ptr);
@@ -362,9 +368,9 @@ static void h1_run(struct h1 *h)
 {
     h->running = true;
     while (h->held.len && !h->left && !h->complete && !h->conn->finishing && !h->conn->closing) {
-        struct bytes now  = h->held;
-        h->held           = (struct bytes){ 0 };
-        size_t       used = h1_parse(h, bytes_str(&now));
+        struct bytes now = h->held;
+        h->held          = (struct bytes){ 0 };
+        size_t used      = h1_parse(h, bytes_str(&now));
         bytes_drop(&now, used);
         h->held = now;
         if (h->complete) h1_dispatch(h);
@@ -377,8 +383,10 @@ static void h1_on_bytes(void *owner, struct str bytes)
 {
     struct h1 *h = owner;
     bytes_add(&h->held, bytes);
-    if (!h->complete) h1_run(h);
-    else if (h->held.len > H1_AHEAD_MAX) conn_pause(h->conn, true);
+    if (!h->complete)
+        h1_run(h);
+    else if (h->held.len > H1_AHEAD_MAX)
+        conn_pause(h->conn, true);
 }
 
 static void h1_on_turn(void *owner)

@@ -13,10 +13,10 @@
 #define H2_QUEUE_BYTES (256 * 1024)           /* made frames that may wait for the socket */
 #define H2_UNSENT_BYTES_MAX (8 * 1024 * 1024) /* bodies of answers that wait, all streams together */
 #define H2_UNREAD_BYTES_MAX (4 * 1024 * 1024) /* bodies of requests being read, all streams together */
-#define H2_ACKS_MAX 1000         /* answers to PING and SETTINGS that a silent reader may cause */
-#define H2_CONTINUATIONS_MAX 8   /* frames of one head */
-#define H2_RESETS_BURST 200      /* streams opened and reset at once ("rapid reset") … */
-#define H2_RESETS_PER_S 20       /* … and then per second */
+#define H2_ACKS_MAX 1000                      /* answers to PING and SETTINGS that a silent reader may cause */
+#define H2_CONTINUATIONS_MAX 8                /* frames of one head */
+#define H2_RESETS_BURST 200                   /* streams opened and reset at once ("rapid reset") … */
+#define H2_RESETS_PER_S 20                    /* … and then per second */
 #define H2_TICK_MS 5000
 
 struct h2 {
@@ -122,7 +122,8 @@ static void h2_reply(struct net_request *r, unsigned status, const struct net_he
     stream_forget(s);
 }
 
-static void h2_stream_open(struct net_request *r, unsigned status, const struct net_header *headers, size_t count)
+static void h2_stream_open(struct net_request *r, unsigned status, const struct net_header *headers,
+                           size_t count)
 {
     stream_head(r->from, status, headers, count, NULL, true);
 }
@@ -130,7 +131,8 @@ static void h2_stream_open(struct net_request *r, unsigned status, const struct 
 static bool h2_stream_send(struct net_request *r, struct str bytes)
 {
     struct h2_stream *s = r->from;
-    if (s->out.len + bytes.len > CONN_BEHIND_MAX || s->h2->unsent + bytes.len > H2_UNSENT_BYTES_MAX) return false;
+    if (s->out.len + bytes.len > CONN_BEHIND_MAX || s->h2->unsent + bytes.len > H2_UNSENT_BYTES_MAX)
+        return false;
     if (str_eq(net_request_method(r), STR("HEAD"))) return true;
     if (s->out.len == 0) s->since_ms = h2_now(s->h2);
     bytes_add(&s->out, bytes);
@@ -206,10 +208,12 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)flags, (void)user;
     if (!s || !s->heading || s->refusal || !s->request) return 0; /* trailers say nothing that is asked for */
     struct head *head = &s->request->head;
-    struct str   n    = { (const char *)name, name_len }, v = { (const char *)value, value_len };
+    struct str   n = { (const char *)name, name_len }, v = { (const char *)value, value_len };
     bool         room;
-    if (str_eq(n, STR(":method"))) room = head_append(head, &s->request->method, v);
-    else if (str_eq(n, STR(":path"))) room = head_append(head, &s->request->target, v);
+    if (str_eq(n, STR(":method")))
+        room = head_append(head, &s->request->method, v);
+    else if (str_eq(n, STR(":path")))
+        room = head_append(head, &s->request->target, v);
     else
         room = head_begin_field(head) && head_append(head, &head->fields[head->count - 1].name, n) &&
                head_append(head, &head->fields[head->count - 1].value, v);
@@ -234,7 +238,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     return 0;
 }
 
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len, void *user)
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *bytes, size_t len,
+                   void *user)
 {
     struct h2        *h = user;
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
@@ -344,11 +349,13 @@ static void h2_on_deadline(void *owner)
     }
     for (struct ring *r = h->streams.next; r != &h->streams; r = r->next) {
         struct h2_stream *s = ring_owner(r, struct h2_stream, ring);
-        if ((s->heading && now - s->since_ms > HTTP_HEAD_MS) || (s->out.len && now - s->since_ms > CONN_STALL_MS)) {
+        if ((s->heading && now - s->since_ms > HTTP_HEAD_MS) ||
+            (s->out.len && now - s->since_ms > CONN_STALL_MS)) {
             conn_close(h->conn, "the peer was too slow");
             return;
         }
-        if (s->request && !s->heading && s->request->state == REQUEST_READING && request_body_is_slow(s->request, now))
+        if (s->request && !s->heading && s->request->state == REQUEST_READING &&
+            request_body_is_slow(s->request, now))
             stream_refuse(s, 408);
         /* Answered before the end of its request, and given the time to read that: the rest is unwanted (RFC 9113,
          * section 8.1). A reset right behind the answer makes some clients lose it. */
@@ -416,6 +423,7 @@ void h2_open(struct net_server *s, struct conn *c)
     conn_own(c, &h2_calls, h);
     conn_deadline(c, HTTP_KEEP_ALIVE_MS);
     check(nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, countof(settings)) == 0);
-    check(nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW_BYTES) == 0);
+    check(nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0, H2_CONNECTION_WINDOW_BYTES) ==
+          0);
     conn_touch(c);
 }

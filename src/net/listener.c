@@ -76,7 +76,7 @@ struct err net_tcp_listen(struct net *n, const char *address, uint16_t port,
     }
     l->port = ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
                                              : ((struct sockaddr_in *)&at)->sin_port);
-    *out = l;
+    *out    = l;
     return OK;
 }
 

@@ -64,8 +64,10 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct net *n    = prepare->data;
     bool        more = server_turn(n);
-    if (conn_turn(n) || more) check(uv_idle_start(&n->idle, on_idle) == 0);
-    else uv_idle_stop(&n->idle);
+    if (conn_turn(n) || more)
+        check(uv_idle_start(&n->idle, on_idle) == 0);
+    else
+        uv_idle_stop(&n->idle);
 }
 
 struct err net_open(struct net **out)

@@ -84,8 +84,8 @@ struct net {
     struct ring  exchanges;
     struct ring  servers;
     struct ring  listeners;
-    struct caps  caps;           /* of all servers together */
-    unsigned     accepted;       /* connections in this turn */
+    struct caps  caps;     /* of all servers together */
+    unsigned     accepted; /* connections in this turn */
     char         input[LOOP_READ_BYTES];
     char         plain[LOOP_PLAIN_BYTES];
 };

@@ -39,8 +39,9 @@ uint64_t              net_now_ms(struct net *n);  /* CLOCK_BOOTTIME, fresh */
 struct net_timer;
 typedef void (*net_on_timer)(void *ctx);
 must_check struct err net_timer_start(struct net *n, uint64_t after_ms, uint64_t every_ms, net_on_timer call,
-                                      void *ctx, struct net_timer **out); /* every_ms 0: once, then it frees itself */
-void net_timer_stop(struct net_timer *t);
+                                      void              *ctx,
+                                      struct net_timer **out); /* every_ms 0: once, then it frees itself */
+void                  net_timer_stop(struct net_timer *t);
 must_check struct err net_on_signal(struct net *n, int signal, net_on_timer call, void *ctx);
 
 struct net_waker;
@@ -61,12 +62,12 @@ must_check struct err net_authority_open(const char *dir, struct net_pin *out);
 /* A key and a certificate by that authority for these DNS names or IP addresses (wildcards allowed), valid
  * for days; written to DIR/NAME.key and .crt (chain with the authority's), made anew when they end within 30 days
  * or the names differ. */
-must_check struct err net_authority_issue(const char *dir, const char *name, const char *const *hosts, size_t count,
-                                          int days);
+must_check struct err net_authority_issue(const char *dir, const char *name, const char *const *hosts,
+                                          size_t count, int days);
 /* The same for a key that another machine holds: `csr_pem` in, chain out (zero-ended PEM). The names come
  * from the caller, never from the request. */
-must_check struct err net_authority_sign(const char *dir, struct str csr_pem, const char *const *hosts, size_t count,
-                                         int days, char *chain_pem, size_t size);
+must_check struct err net_authority_sign(const char *dir, struct str csr_pem, const char *const *hosts,
+                                         size_t count, int days, char *chain_pem, size_t size);
 /* A new key at key_path (0600, kept if there) and a request for it. */
 must_check struct err net_request_make(const char *key_path, char *csr_pem, size_t size);
 
@@ -103,22 +104,25 @@ must_check struct err net_server_reload(struct net_server *s); /* the certificat
 void                  net_server_close(struct net_server *s);  /* stops listening, ends its connections */
 
 /* What a request lends lasts until it is answered, but for its peer and SNI, which go with the client. */
-struct str  net_request_method(const struct net_request *r);
-struct str  net_request_path(const struct net_request *r);               /* as sent, without the query */
-struct str  net_request_query(const struct net_request *r);              /* without '?' */
-struct str  net_request_header(const struct net_request *r, struct str lower_name); /* "" if none; first of several */
-struct str  net_request_host(const struct net_request *r);               /* authority, without the port, lower case */
-struct str  net_request_sni(const struct net_request *r);
-struct str  net_request_body(const struct net_request *r);
-struct str  net_request_peer(const struct net_request *r); /* the address as text, without the port */
-void        net_request_set_ctx(struct net_request *r, void *ctx, void (*on_gone)(void *ctx)); /* the client left before the answer */
+struct str net_request_method(const struct net_request *r);
+struct str net_request_path(const struct net_request *r);  /* as sent, without the query */
+struct str net_request_query(const struct net_request *r); /* without '?' */
+struct str net_request_header(const struct net_request *r,
+                              struct str                lower_name);     /* "" if none; first of several */
+struct str net_request_host(const struct net_request *r); /* authority, without the port, lower case */
+struct str net_request_sni(const struct net_request *r);
+struct str net_request_body(const struct net_request *r);
+struct str net_request_peer(const struct net_request *r); /* the address as text, without the port */
+void       net_request_set_ctx(struct net_request *r, void *ctx,
+                               void (*on_gone)(void *ctx)); /* the client left before the answer */
 
 struct net_header {
     struct str name; /* lower case */
     struct str value;
 };
 
-void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count, struct str body);
+void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count,
+               struct str body);
 /* Sends the head now; the body follows by net_stream_send until net_stream_end. on_gone: the reader left. */
 struct net_stream *net_reply_stream(struct net_request *r, unsigned status, const struct net_header *headers,
                                     size_t count, void (*on_gone)(void *ctx), void *ctx);
@@ -129,17 +133,19 @@ void net_stream_end(struct net_stream *s);
 
 struct net_socket_calls {
     void (*on_open)(void *ctx, struct net_socket *s); /* client only */
-    void (*on_text)(void *ctx, struct net_socket *s, struct str message); /* whole, UTF-8, at most NET_FRAME_BYTES_MAX */
+    void (*on_text)(void *ctx, struct net_socket *s,
+                    struct str message);          /* whole, UTF-8, at most NET_FRAME_BYTES_MAX */
     void (*on_close)(void *ctx, const char *why); /* exactly once, last; also when opening failed */
-    uint32_t ping_ms;   /* sends a ping that often; 0: never */
-    uint32_t silent_ms; /* closes when nothing at all came for so long; 0: never */
+    uint32_t ping_ms;                             /* sends a ping that often; 0: never */
+    uint32_t silent_ms;                           /* closes when nothing at all came for so long; 0: never */
 };
 
 /* Null: it was no WebSocket request and was refused, or the client has left; on_close is not called then. */
 struct net_socket    *net_socket_accept(struct net_request *r, const struct net_socket_calls *calls, void *ctx);
-must_check struct err net_socket_send(struct net_socket *s, struct str text); /* ERR_LIMIT: the peer reads too slowly */
-void                  net_socket_close(struct net_socket *s, uint16_t code, struct str reason); /* on_close follows */
-struct str            net_socket_peer(const struct net_socket *s); /* address without port */
+must_check struct err net_socket_send(struct net_socket *s,
+                                      struct str         text); /* ERR_LIMIT: the peer reads too slowly */
+void       net_socket_close(struct net_socket *s, uint16_t code, struct str reason); /* on_close follows */
+struct str net_socket_peer(const struct net_socket *s);                              /* address without port */
 
 /* ---- raw bytes, both ends --------------------------------------------------------------------------- */
 
@@ -152,19 +158,21 @@ struct net_raw_calls {
 };
 
 /* Answers the upgrade with 101 and `Upgrade: protocol`. Null: the client has left; on_close is not called then. */
-struct net_raw *net_raw_accept(struct net_request *r, struct str protocol, const struct net_raw_calls *calls, void *ctx);
+struct net_raw *net_raw_accept(struct net_request *r, struct str protocol, const struct net_raw_calls *calls,
+                               void *ctx);
 /* Within on_first_head, which then answers true: no answer is written; on_bytes starts with the first head as it
  * came. The request is over with it. */
 struct net_raw *net_raw_take(struct net_request *r, const struct net_raw_calls *calls, void *ctx);
 /* A plain connected stream socket (takes the descriptor). */
-must_check struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx, struct net_raw **out);
+must_check struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx,
+                                    struct net_raw **out);
 
 /* A client's end: from on_open on. Only net_raw_close may come before. */
 void   net_raw_send(struct net_raw *r, struct str bytes);
-size_t net_raw_waiting(const struct net_raw *r); /* bytes not yet handed to the kernel */
+size_t net_raw_waiting(const struct net_raw *r);     /* bytes not yet handed to the kernel */
 void   net_raw_pause(struct net_raw *r, bool pause); /* stop or go on reading */
-void   net_raw_end(struct net_raw *r);           /* sends what waits, then no more (TLS close_notify, FIN) */
-void   net_raw_close(struct net_raw *r);         /* at once; on_close follows */
+void   net_raw_end(struct net_raw *r);   /* sends what waits, then no more (TLS close_notify, FIN) */
+void   net_raw_close(struct net_raw *r); /* at once; on_close follows */
 void   net_raw_set(struct net_raw *r, const struct net_raw_calls *calls, void *ctx); /* another owner */
 
 /* Joins two: every byte of one goes to the other, with back pressure and half-closes; when both ended, or either
@@ -177,19 +185,20 @@ void               net_splice_cut(struct net_splice *s); /* ends both; on_over f
 /* A plain TCP listener (ionet forward). on_accept owns the raw it is given (set its callbacks with net_raw_set). */
 struct net_listener;
 must_check struct err net_tcp_listen(struct net *n, const char *address, uint16_t port,
-                                     void (*on_accept)(void *ctx, struct net_raw *r), void *ctx, struct net_listener **out);
-uint16_t net_listener_port(const struct net_listener *l);
-void     net_listener_close(struct net_listener *l);
+                                     void (*on_accept)(void *ctx, struct net_raw *r), void *ctx,
+                                     struct net_listener **out);
+uint16_t              net_listener_port(const struct net_listener *l);
+void                  net_listener_close(struct net_listener *l);
 
 /* ---- client ----------------------------------------------------------------------------------------- */
 
 struct net_target {
-    const char *host;         /* name or address to connect to */
-    uint16_t    port;
-    const char *server_name;  /* for SNI, Host and the certificate's name; null: host */
-    const struct net_pin *pin; /* the chain must end at this authority; null: the system's list */
-    bool        plain;        /* no TLS: tests only */
-    uint32_t    timeout_ms;   /* to be connected and answered; 0: 10 s */
+    const char           *host; /* name or address to connect to */
+    uint16_t              port;
+    const char           *server_name; /* for SNI, Host and the certificate's name; null: host */
+    const struct net_pin *pin;         /* the chain must end at this authority; null: the system's list */
+    bool                  plain;       /* no TLS: tests only */
+    uint32_t              timeout_ms;  /* to be connected and answered; 0: 10 s */
 };
 
 /* One HTTP/1.1 request on a connection of its own. */
@@ -199,16 +208,18 @@ struct net_call_calls {
     void (*on_body)(void *ctx, struct str bytes); /* as it comes (also event streams) */
     void (*on_done)(void *ctx, struct err e);     /* exactly once, last */
 };
-must_check struct err net_call(struct net *n, const struct net_target *t, struct str method, struct str path_query,
-                               const struct net_header *headers, size_t count, struct str body,
-                               const struct net_call_calls *calls, void *ctx, struct net_call **out);
-void net_call_cancel(struct net_call *c); /* no more callbacks */
+must_check struct err net_call(struct net *n, const struct net_target *t, struct str method,
+                               struct str path_query, const struct net_header *headers, size_t count,
+                               struct str body, const struct net_call_calls *calls, void *ctx,
+                               struct net_call **out);
+void                  net_call_cancel(struct net_call *c); /* no more callbacks */
 
 must_check struct err net_socket_connect(struct net *n, const struct net_target *t, struct str path,
-                                         const struct net_socket_calls *calls, void *ctx, struct net_socket **out);
+                                         const struct net_socket_calls *calls, void *ctx,
+                                         struct net_socket **out);
 /* GET path, Upgrade: protocol; other headers as given. on_open after the 101; on_close with the status otherwise. */
-must_check struct err net_raw_connect(struct net *n, const struct net_target *t, struct str path, struct str protocol,
-                                      const struct net_header *headers, size_t count,
+must_check struct err net_raw_connect(struct net *n, const struct net_target *t, struct str path,
+                                      struct str protocol, const struct net_header *headers, size_t count,
                                       const struct net_raw_calls *calls, void *ctx, struct net_raw **out);
 
 #endif

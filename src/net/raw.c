@@ -88,7 +88,8 @@ struct net_raw *raw_open(struct conn *c, struct bytes first, const struct net_ra
     return r;
 }
 
-struct net_raw *net_raw_accept(struct net_request *q, struct str protocol, const struct net_raw_calls *calls, void *ctx)
+struct net_raw *net_raw_accept(struct net_request *q, struct str protocol, const struct net_raw_calls *calls,
+                               void *ctx)
 {
     struct bytes rest;
     check(q->state == REQUEST_ASKED && http_is_value(protocol));
@@ -117,7 +118,8 @@ static bool is_stream_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
 }
 
-struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx, struct net_raw **out)
+struct err net_raw_adopt(struct net *n, int fd, const struct net_raw_calls *calls, void *ctx,
+                         struct net_raw **out)
 {
     if (n->stopping || !is_stream_socket(fd)) {
         close(fd);
@@ -219,6 +221,8 @@ void net_raw_end(struct net_raw *r)
 
 void net_raw_close(struct net_raw *r)
 {
-    if (r->conn) conn_close(r->conn, "closed");
-    else exchange_fail_soon(r->exchange, "closed");
+    if (r->conn)
+        conn_close(r->conn, "closed");
+    else
+        exchange_fail_soon(r->exchange, "closed");
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct net_request *request_create(struct net_server *s, struct conn *c, const struct request_wire *wire, void *from)
+struct net_request *request_create(struct net_server *s, struct conn *c, const struct request_wire *wire,
+                                   void *from)
 {
     struct net_request *r = loop_alloc(sizeof *r);
     r->server             = s;
@@ -24,12 +25,12 @@ void request_destroy(struct net_request *r)
 
 void request_gone(struct net_request *r)
 {
-    bool streams             = r->state == REQUEST_STREAMING;
-    void (*on_gone)(void *)  = streams ? r->stream.on_gone : r->on_gone;
-    void *ctx                = streams ? r->stream.ctx : r->ctx;
-    r->wire                  = NULL;
-    r->from                  = NULL;
-    r->conn                  = NULL;
+    bool streams            = r->state == REQUEST_STREAMING;
+    void (*on_gone)(void *) = streams ? r->stream.on_gone : r->on_gone;
+    void *ctx               = streams ? r->stream.ctx : r->ctx;
+    r->wire                 = NULL;
+    r->from                 = NULL;
+    r->conn                 = NULL;
     if (r->state != REQUEST_READING && !on_gone) return; /* the answer will free it */
     if (r->state != REQUEST_READING) on_gone(ctx);
     request_destroy(r);
@@ -114,7 +115,8 @@ void net_request_set_ctx(struct net_request *r, void *ctx, void (*on_gone)(void 
     r->on_gone = on_gone;
 }
 
-void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count, struct str body)
+void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count,
+               struct str body)
 {
     check(r->state == REQUEST_ASKED && status >= 200 && status <= 599 && count <= NET_REPLY_HEADERS_MAX);
     if (r->wire) r->wire->reply(r, status, headers, count, body);

@@ -28,13 +28,15 @@ static void on_conn_gone(struct conn *c)
 /* Until TLS is up nobody owns the connection but the server. */
 static void on_hello_done(void *owner)
 {
-    struct conn         *c = owner;
-    struct net_server   *s = c->server;
+    struct conn         *c    = owner;
+    struct net_server   *s    = c->server;
     const unsigned char *alpn = NULL;
     unsigned             len  = 0;
     if (c->ssl) SSL_get0_alpn_selected(c->ssl, &alpn, &len);
-    if (len == 2 && memcmp(alpn, "h2", 2) == 0) h2_open(s, c);
-    else h1_open(s, c);
+    if (len == 2 && memcmp(alpn, "h2", 2) == 0)
+        h2_open(s, c);
+    else
+        h1_open(s, c);
 }
 
 static void on_hello_bytes(void *owner, struct str bytes)
@@ -64,7 +66,7 @@ static const struct conn_calls hello_calls = {
  * the door, in the kernel's queue, instead of running into the descriptor limit. */
 static void server_accept(struct net_server *s)
 {
-    struct net *n = s->net;
+    struct net *n   = s->net;
     SSL        *ssl = NULL;
     if (n->accepted++ >= SERVER_ACCEPTS_PER_TURN || caps_are_full(&n->caps)) {
         s->holding = true;
@@ -153,13 +155,13 @@ struct err net_listen(struct net *n, const struct net_server_options *o, struct 
     SSL_CTX *tls = NULL;
     if (!o->plain) TRY(tls_server_context(o->cert_path, o->key_path, o->http2, &tls));
 
-    struct net_server *s  = loop_alloc(sizeof *s);
-    s->net                = n;
-    s->options            = *o;
-    s->options.cert_path  = copy_of(o->cert_path);
-    s->options.key_path   = copy_of(o->key_path);
-    s->tls                = tls;
-    s->body_max           = o->body_max ? o->body_max : NET_BODY_BYTES_MAX;
+    struct net_server *s = loop_alloc(sizeof *s);
+    s->net               = n;
+    s->options           = *o;
+    s->options.cert_path = copy_of(o->cert_path);
+    s->options.key_path  = copy_of(o->key_path);
+    s->tls               = tls;
+    s->body_max          = o->body_max ? o->body_max : NET_BODY_BYTES_MAX;
     check(uv_tcp_init(&n->loop, &s->tcp) == 0);
     s->tcp.data = s;
     ring_push(&n->servers, &s->ring);

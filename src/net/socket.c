@@ -22,8 +22,8 @@ struct net_socket {
     wslay_event_context_ptr frames;
     struct net_socket_calls calls;
     void                   *ctx;
-    struct str              in;     /* bytes that wslay may take now */
-    struct bytes            first;  /* came with the upgrade */
+    struct str              in;    /* bytes that wslay may take now */
+    struct bytes            first; /* came with the upgrade */
     struct deadline         ping;
     struct deadline         silent;
     unsigned                status;
@@ -49,7 +49,8 @@ static ssize_t on_wslay_recv(wslay_event_context_ptr frames, uint8_t *room, size
     return (ssize_t)count;
 }
 
-static ssize_t on_wslay_send(wslay_event_context_ptr frames, const uint8_t *bytes, size_t size, int flags, void *user)
+static ssize_t on_wslay_send(wslay_event_context_ptr frames, const uint8_t *bytes, size_t size, int flags,
+                             void *user)
 {
     struct net_socket *s = user;
     (void)frames, (void)flags;
@@ -72,7 +73,8 @@ static void socket_say_goodbye(struct net_socket *s, uint16_t code, struct str r
     conn_touch(s->conn);
 }
 
-static void on_wslay_message(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_arg *m, void *user)
+static void on_wslay_message(wslay_event_context_ptr frames, const struct wslay_event_on_msg_recv_arg *m,
+                             void *user)
 {
     struct net_socket *s = user;
     (void)frames;
@@ -106,7 +108,8 @@ static void socket_flush(struct net_socket *s)
         conn_close(s->conn, "the peer stopped reading");
         return;
     }
-    bool said = wslay_event_get_close_sent(s->frames) != 0, heard = wslay_event_get_close_received(s->frames) != 0;
+    bool said  = wslay_event_get_close_sent(s->frames) != 0,
+         heard = wslay_event_get_close_received(s->frames) != 0;
     if (said && (heard || !wslay_event_get_read_enabled(s->frames)))
         conn_finish(s->conn, heard ? "the peer closed it" : "the peer broke the rules of WebSocket");
 }
@@ -166,8 +169,8 @@ static const struct conn_calls socket_conn_calls = {
 
 static void on_ping_due(struct deadline *d)
 {
-    struct net_socket      *s    = ring_owner(d, struct net_socket, ping);
-    struct wslay_event_msg  ping = { .opcode = WSLAY_PING };
+    struct net_socket     *s    = ring_owner(d, struct net_socket, ping);
+    struct wslay_event_msg ping = { .opcode = WSLAY_PING };
     if (s->goodbye) return;
     (void)wslay_event_queue_msg(s->frames, &ping);
     conn_touch(s->conn);
@@ -192,10 +195,10 @@ static struct net_socket *socket_create(struct net *n, const struct net_socket_c
 
 static void socket_attach(struct net_socket *s, struct conn *c, struct bytes first, bool server)
 {
-    s->conn = c;
+    s->conn  = c;
     s->first = first;
-    int rc  = server ? wslay_event_context_server_init(&s->frames, &frame_calls, s)
-                     : wslay_event_context_client_init(&s->frames, &frame_calls, s);
+    int rc   = server ? wslay_event_context_server_init(&s->frames, &frame_calls, s)
+                      : wslay_event_context_client_init(&s->frames, &frame_calls, s);
     check(rc == 0);
     wslay_event_config_set_max_recv_msg_length(s->frames, NET_FRAME_BYTES_MAX);
     conn_own(c, &socket_conn_calls, s);
@@ -245,9 +248,9 @@ struct net_socket *net_socket_accept(struct net_request *r, const struct net_soc
     }
     accept_of(net_request_header(r, STR("sec-websocket-key")), accept);
     struct bytes       first;
-    struct net_socket *s = socket_create(r->conn->net, calls, ctx);
-    struct conn       *c = h1_leave(r, &first);
-    struct bytes answer = { 0 };
+    struct net_socket *s      = socket_create(r->conn->net, calls, ctx);
+    struct conn       *c      = h1_leave(r, &first);
+    struct bytes       answer = { 0 };
     bytes_add(&answer, STR("HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
                            "sec-websocket-accept: "));
     bytes_add(&answer, (struct str){ accept, SOCKET_ACCEPT_TEXT });
@@ -330,8 +333,10 @@ struct err net_socket_send(struct net_socket *s, struct str text)
 
 void net_socket_close(struct net_socket *s, uint16_t code, struct str reason)
 {
-    if (s->opened) socket_say_goodbye(s, code, reason.len <= 123 ? reason : STR(""));
-    else exchange_fail_soon(s->exchange, "closed");
+    if (s->opened)
+        socket_say_goodbye(s, code, reason.len <= 123 ? reason : STR(""));
+    else
+        exchange_fail_soon(s->exchange, "closed");
 }
 
 struct str net_socket_peer(const struct net_socket *s)

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#define SPLICE_HIGH_BYTES (256 * 1024) /* more than this waiting to go out stops the reading at the other side */
+#define SPLICE_HIGH_BYTES \
+    (256 * 1024) /* more than this waiting to go out stops the reading at the other side */
 
 struct side {
     struct net_splice *splice;

@@ -16,16 +16,19 @@ static const struct shape shapes[] = {
     { "a plain request", "GET / HTTP/1.1\r\n" HOST "\r\n", GOOD, 0 },
     { "1.0 needs no host", "GET / HTTP/1.0\r\n\r\n", GOOD, 0 },
     { "an empty value", "GET / HTTP/1.1\r\nA:\r\n" HOST "B:   \r\n\r\n", GOOD, 0 },
-    { "a chunked body", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", GOOD, 0 },
-    { "a trailer", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nHost: x\r\n\r\n", GOOD,
+    { "a chunked body", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+      GOOD, 0 },
+    { "a trailer",
+      "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nHost: x\r\n\r\n", GOOD,
       0 },
     { "a long head", "GET / HTTP/1.1\r\n" HOST "A: %\r\n\r\n", GOOD, 15000 },
-    { "length and chunks", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      BAD, 0 },
-    { "chunks and length", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-      BAD, 0 },
+    { "length and chunks",
+      "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, 0 },
+    { "chunks and length",
+      "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", BAD, 0 },
     { "two lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", BAD, 0 },
-    { "two equal lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", BAD, 0 },
+    { "two equal lengths", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", BAD,
+      0 },
     { "a length with a sign", "POST / HTTP/1.1\r\n" HOST "Content-Length: +3\r\n\r\nabc", BAD, 0 },
     { "a length list", "POST / HTTP/1.1\r\n" HOST "Content-Length: 3, 3\r\n\r\nabc", BAD, 0 },
     { "a folded value", "GET / HTTP/1.1\r\n" HOST "A: b\r\n c\r\n\r\n", BAD, 0 },
@@ -33,8 +36,12 @@ static const struct shape shapes[] = {
     { "chunked is not last", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, gzip\r\n\r\n", BAD, 0 },
     { "chunked twice over", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", BAD, 0 },
     { "chunks in 1.0", "POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", BAD, 0 },
-    { "a blank before the colon", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", BAD, 0 },
-    { "lines without CR", "GET / HTTP/1.1\n" "Host: localhost\n\n", BAD, 0 },
+    { "a blank before the colon", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+      BAD, 0 },
+    { "lines without CR",
+      "GET / HTTP/1.1\n"
+      "Host: localhost\n\n",
+      BAD, 0 },
     { "a CR inside a value", "GET / HTTP/1.1\r\n" HOST "A: b\rc\r\n\r\n", BAD, 0 },
     { "no host", "GET / HTTP/1.1\r\n\r\n", BAD, 0 },
     { "two hosts", "GET / HTTP/1.1\r\n" HOST "Host: b\r\n\r\n", BAD, 0 },
@@ -44,13 +51,15 @@ static const struct shape shapes[] = {
     { "no proxy", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "HTTP/1.1 501 ", 0 },
     { "no HTTP at all", "\x16\x03\x01", BAD, 0 },
     { "HTTP/2 unasked", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD, 0 },
-    { "an unknown upgrade", "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n", "HTTP/1.1 501 ", 0 },
-    { "a chunk's size that is none", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", BAD, 0 },
+    { "an unknown upgrade", "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+      "HTTP/1.1 501 ", 0 },
+    { "a chunk's size that is none", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", BAD,
+      0 },
     { "endless chunk extensions",
       "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1;a=%\r\nx\r\n0\r\n\r\n", BAD, 2000 },
     { "too large a body", "POST / HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n", "HTTP/1.1 413 ", 0 },
-    { "too large chunks", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3e9\r\n%\r\n", "HTTP/1.1 413 ",
-      1001 },
+    { "too large chunks", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n3e9\r\n%\r\n",
+      "HTTP/1.1 413 ", 1001 },
     { "too large a head", "GET / HTTP/1.1\r\n" HOST "A: %\r\n\r\n", "HTTP/1.1 431 ", 17000 },
     { "a target without an end", "GET /%", "HTTP/1.1 431 ", 40000 },
 };
@@ -79,7 +88,7 @@ static struct str shape_fill(const struct shape *s)
 
 static void try_shape(struct world *w, const struct shape *s, size_t step)
 {
-    struct line l = line_open(w, "http/1.1", NULL, 0);
+    struct line l   = line_open(w, "http/1.1", NULL, 0);
     struct str  all = shape_fill(s);
     char        answer[4096];
     while (all.len) {

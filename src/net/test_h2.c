@@ -3,7 +3,15 @@
 
 #include <sys/stat.h>
 
-enum { FRAME_DATA = 0, FRAME_HEADERS = 1, FRAME_RST = 3, FRAME_SETTINGS = 4, FRAME_PING = 6, FRAME_GOAWAY = 7, FRAME_CONTINUATION = 9 };
+enum {
+    FRAME_DATA         = 0,
+    FRAME_HEADERS      = 1,
+    FRAME_RST          = 3,
+    FRAME_SETTINGS     = 4,
+    FRAME_PING         = 6,
+    FRAME_GOAWAY       = 7,
+    FRAME_CONTINUATION = 9
+};
 enum { FLAG_END_STREAM = 1, FLAG_END_HEADERS = 4 };
 
 static void on_gone(void *ctx)
@@ -40,15 +48,22 @@ static void listen_for_h2(struct world *w)
 
 static size_t put_frame(char *at, uint8_t type, uint8_t flags, uint32_t id, const char *payload, size_t len)
 {
-    const unsigned char head[9] = { (unsigned char)(len >> 16), (unsigned char)(len >> 8), (unsigned char)len, type, flags,
-                                    (unsigned char)(id >> 24),  (unsigned char)(id >> 16), (unsigned char)(id >> 8),
+    const unsigned char head[9] = { (unsigned char)(len >> 16),
+                                    (unsigned char)(len >> 8),
+                                    (unsigned char)len,
+                                    type,
+                                    flags,
+                                    (unsigned char)(id >> 24),
+                                    (unsigned char)(id >> 16),
+                                    (unsigned char)(id >> 8),
                                     (unsigned char)id };
     memcpy(at, head, sizeof head);
     if (len) memcpy(at + sizeof head, payload, len);
     return sizeof head + len;
 }
 
-static bool send_frame(struct line *l, uint8_t type, uint8_t flags, uint32_t id, const char *payload, size_t len)
+static bool send_frame(struct line *l, uint8_t type, uint8_t flags, uint32_t id, const char *payload,
+                       size_t len)
 {
     static char room[32768];
     return line_send(l, room, put_frame(room, type, flags, id, payload, len));
@@ -72,7 +87,7 @@ static struct line greet(const struct world *w, int receive_bytes)
 static int read_goodbye(struct line *l)
 {
     static unsigned char all[1 << 20];
-    size_t               len  = line_read_all(l, (char *)all, sizeof all), at = 0;
+    size_t               len = line_read_all(l, (char *)all, sizeof all), at = 0;
     int                  code = -1;
     while (at + 9 <= len) {
         size_t size = (size_t)all[at] << 16 | (size_t)all[at + 1] << 8 | all[at + 2];
@@ -89,7 +104,8 @@ static void open_and_reset(struct world *w)
     struct line l = greet(w, 0);
     for (uint32_t i = 0; i < 2000; i++) {
         char   room[64];
-        size_t len = put_frame(room, FRAME_HEADERS, FLAG_END_HEADERS, 1 + 2 * i, post_head, sizeof post_head - 1);
+        size_t len =
+            put_frame(room, FRAME_HEADERS, FLAG_END_HEADERS, 1 + 2 * i, post_head, sizeof post_head - 1);
         len += put_frame(room + len, FRAME_RST, 0, 1 + 2 * i, "\0\0\0\x8", 4);
         if (!line_send(&l, room, len)) break;
     }
@@ -220,8 +236,8 @@ static void run_outside(struct world *w, const char *command)
     uv_process_t process = { .data = w };
     char        *argv[]  = { (char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", line, NULL };
     (void)snprintf(path, sizeof path, "%s/answer", w->dir);
-    (void)snprintf(line, sizeof line, "cd %s && url=https://localhost:%u && { %s; } >answer 2>&1", w->dir, w->target.port,
-                   command);
+    (void)snprintf(line, sizeof line, "cd %s && url=https://localhost:%u && { %s; } >answer 2>&1", w->dir,
+                   w->target.port, command);
     uv_process_options_t o = { .exit_cb = on_exit_of, .file = "/bin/sh", .args = argv };
     assert_int_equal(uv_spawn(net_uv_loop(w->net), &process, &o), 0);
     net_run(w->net);
@@ -243,9 +259,11 @@ static void curl_speaks_both_versions_and_trusts_the_authority(void **state)
     struct world *w = *state;
     skip_without("/usr/bin/curl");
     listen_for_h2(w);
-    run_outside(w, "head -c 200000 /dev/zero >body; " CURL "--http2 -w ' %{http_version}\\n' --data-binary @body $url/a && " CURL
-                   "--http1.1 -w ' %{http_version}\\n' -H 'Expect: 100-continue' --data-binary @body $url/b && " CURL
-                   "--http2 $url/events && " CURL "--http1.1 $url/events");
+    run_outside(
+        w, "head -c 200000 /dev/zero >body; " CURL
+           "--http2 -w ' %{http_version}\\n' --data-binary @body $url/a && " CURL
+           "--http1.1 -w ' %{http_version}\\n' -H 'Expect: 100-continue' --data-binary @body $url/b && " CURL
+           "--http2 $url/events && " CURL "--http1.1 $url/events");
     assert_string_equal(w->said, "POST localhost 200000 2\nPOST localhost 200000 1.1\ndata: 1\n\ndata: 1\n\n");
     assert_int_equal(w->status, 0);
 }
@@ -275,7 +293,8 @@ static void bodies_on_many_streams_are_all_read(void **state)
     struct world *w = *state;
     skip_without("/usr/bin/h2load");
     listen_for_h2(w);
-    run_outside(w, "head -c 30000 /dev/zero >body; h2load -n 2000 -c 2 -m 20 -d body $url/ | grep -o '2000 succeeded, 0 failed'");
+    run_outside(w, "head -c 30000 /dev/zero >body; h2load -n 2000 -c 2 -m 20 -d body $url/ | grep -o '2000 "
+                   "succeeded, 0 failed'");
     assert_string_equal(w->said, "2000 succeeded, 0 failed\n");
 }
 

@@ -39,7 +39,8 @@ static void be_slow(struct world *w)
     check(line_send(&lines[SLOW_HEAD], get, 10));
     for (int left = SLOW_COUNT; left && monotonic_ms() - start < 25000;) {
         struct pollfd fds[SLOW_COUNT];
-        for (int i = 0; i < SLOW_COUNT; i++) fds[i] = (struct pollfd){ open[i] ? lines[i].fd : -1, POLLIN | POLLRDHUP, 0 };
+        for (int i = 0; i < SLOW_COUNT; i++)
+            fds[i] = (struct pollfd){ open[i] ? lines[i].fd : -1, POLLIN | POLLRDHUP, 0 };
         (void)poll(fds, SLOW_COUNT, 500);
         for (int i = 0; i < SLOW_COUNT; i++) {
             char room[4096];
@@ -160,8 +161,9 @@ static void an_address_has_a_share_of_its_own(void **state)
 static void an_ipv6_subscriber_is_one_address(void **state)
 {
     struct caps c;
-    uint8_t     one[16] = { 0x20, 1, [15] = 1 }, same[16] = { 0x20, 1, [15] = 2 }, other[16] = { 0x20, 2, [15] = 1 };
-    uint8_t     ipv4[16] = { [10] = 0xff, 0xff, 10, 0, 0, 1 }, next[16] = { [10] = 0xff, 0xff, 10, 0, 0, 2 };
+    uint8_t     one[16] = { 0x20, 1, [15] = 1 }, same[16] = { 0x20, 1, [15] = 2 },
+            other[16] = { 0x20, 2, [15] = 1 };
+    uint8_t ipv4[16] = { [10] = 0xff, 0xff, 10, 0, 0, 1 }, next[16] = { [10] = 0xff, 0xff, 10, 0, 0, 2 };
     (void)state;
     caps_init(&c, 100, 1);
     assert_true(caps_take(&c, one));

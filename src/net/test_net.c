@@ -23,8 +23,10 @@ static void on_request(void *ctx, struct net_request *r)
 static void server_on_text(void *ctx, struct net_socket *s, struct str message)
 {
     struct world *w = ctx;
-    if (str_eq(message, STR("bye"))) net_socket_close(s, 4001, STR("as you wish"));
-    else w->err = net_socket_send(s, message);
+    if (str_eq(message, STR("bye")))
+        net_socket_close(s, 4001, STR("as you wish"));
+    else
+        w->err = net_socket_send(s, message);
 }
 
 static void echo_bytes(void *ctx, struct net_raw *r, struct str bytes)
@@ -46,9 +48,12 @@ static const struct net_raw_calls echo_calls = { .on_bytes = echo_bytes,
 static void on_upgrade(void *ctx, struct net_request *r)
 {
     static const struct net_socket_calls calls = { .on_text = server_on_text, .on_close = nothing_closes };
-    if (str_eq(net_request_path(r), STR("/socket"))) (void)net_socket_accept(r, &calls, ctx);
-    else if (str_eq(net_request_path(r), STR("/raw"))) (void)net_raw_accept(r, STR("ionet-bytes"), &echo_calls, ctx);
-    else net_reply(r, 403, NULL, 0, STR(""));
+    if (str_eq(net_request_path(r), STR("/socket")))
+        (void)net_socket_accept(r, &calls, ctx);
+    else if (str_eq(net_request_path(r), STR("/raw")))
+        (void)net_raw_accept(r, STR("ionet-bytes"), &echo_calls, ctx);
+    else
+        net_reply(r, 403, NULL, 0, STR(""));
 }
 
 static void listen_for(struct world *w)
@@ -82,7 +87,8 @@ static const struct net_call_calls call_calls = { call_head, call_body, call_don
 
 static void call(struct world *w, struct str method, struct str path, struct str body)
 {
-    assert_int_equal(net_call(w->net, &w->target, method, path, NULL, 0, body, &call_calls, w, NULL).code, ERR_NONE);
+    assert_int_equal(net_call(w->net, &w->target, method, path, NULL, 0, body, &call_calls, w, NULL).code,
+                     ERR_NONE);
     net_run(w->net);
     assert_int_equal(w->done, 1);
 }
@@ -127,8 +133,8 @@ static void a_server_that_is_not_there_is_told(void **state)
 
 static void a_cancelled_call_says_nothing(void **state)
 {
-    struct world *w = *state;
-    struct net_call *c;
+    struct world     *w = *state;
+    struct net_call  *c;
     struct net_timer *t;
     listen_for(w);
     assert_int_equal(
@@ -158,23 +164,22 @@ static void a_server_that_never_answers_runs_into_the_timeout(void **state)
 
 static void a_header_cannot_smuggle_a_second_one(void **state)
 {
-    struct world *w              = *state;
+    struct world           *w    = *state;
     const struct net_header evil = { STR("x"), STR("a\r\nb: c") };
-    struct net_call *c;
+    struct net_call        *c;
     listen_for(w);
     assert_int_equal(
         net_call(w->net, &w->target, STR("GET"), STR("/"), &evil, 1, STR(""), &call_calls, w, &c).code,
         ERR_INVALID);
     assert_int_equal(
-        net_call(w->net, &w->target, STR("GET"), STR("/ HTTP/1.1"), NULL, 0, STR(""), &call_calls, w, &c)
-            .code,
+        net_call(w->net, &w->target, STR("GET"), STR("/ HTTP/1.1"), NULL, 0, STR(""), &call_calls, w, &c).code,
         ERR_INVALID);
 }
 
 static void a_certificate_is_made_anew_when_its_names_differ(void **state)
 {
     static const char *const more[] = { "localhost", "new.test" };
-    struct world *w                 = *state;
+    struct world            *w      = *state;
     listen_for(w);
     assert_int_equal(net_authority_issue(w->dir, "server", more, 2, 90).code, ERR_NONE);
     assert_int_equal(net_server_reload(w->server).code, ERR_NONE);
@@ -188,8 +193,8 @@ static void a_certificate_that_is_good_stays(void **state)
 {
     static const char *const same[] = { "localhost", "127.0.0.1", "*.gate.test" };
     static const char *const evil[] = { "localhost,DNS:evil.test" };
-    struct world *w                 = *state;
-    struct stat before, after;
+    struct world            *w      = *state;
+    struct stat              before, after;
     assert_int_equal(stat(w->cert, &before), 0);
     assert_int_equal(net_authority_issue(w->dir, "server", same, 3, 90).code, ERR_NONE);
     assert_int_equal(stat(w->cert, &after), 0);
@@ -200,15 +205,14 @@ static void a_certificate_that_is_good_stays(void **state)
 
 static void a_loop_that_stops_starts_nothing(void **state)
 {
-    struct world *w = *state;
+    struct world     *w = *state;
     struct net_timer *t;
-    struct net_call *c;
+    struct net_call  *c;
     listen_for(w);
     net_stop(w->net);
     assert_int_equal(net_timer_start(w->net, 1, 0, stop_now, w, &t).code, ERR_IO);
     assert_int_equal(
-        net_call(w->net, &w->target, STR("GET"), STR("/"), NULL, 0, STR(""), &call_calls, w, &c).code,
-        ERR_IO);
+        net_call(w->net, &w->target, STR("GET"), STR("/"), NULL, 0, STR(""), &call_calls, w, &c).code, ERR_IO);
 }
 
 /* ---- WebSocket ------------------------------------------------------------------------------------- */
@@ -241,7 +245,8 @@ static void a_websocket_echoes_and_closes_with_a_reason(void **state)
     struct world      *w = *state;
     struct net_socket *s;
     listen_for(w);
-    assert_int_equal(net_socket_connect(w->net, &w->target, STR("/socket"), &client_calls, w, &s).code, ERR_NONE);
+    assert_int_equal(net_socket_connect(w->net, &w->target, STR("/socket"), &client_calls, w, &s).code,
+                     ERR_NONE);
     net_run(w->net);
     assert_int_equal(w->done, 1);
     assert_int_equal(w->err.code, ERR_NONE);
@@ -284,7 +289,8 @@ static void raw_bytes_come_back_after_our_half_is_closed(void **state)
     struct world *w = *state;
     listen_for(w);
     assert_int_equal(
-        net_raw_connect(w->net, &w->target, STR("/raw"), STR("ionet-bytes"), NULL, 0, &raw_calls, w, &w->raw).code,
+        net_raw_connect(w->net, &w->target, STR("/raw"), STR("ionet-bytes"), NULL, 0, &raw_calls, w, &w->raw)
+            .code,
         ERR_NONE);
     net_run(w->net);
     assert_int_equal(w->done, 1);
@@ -309,7 +315,8 @@ static void a_request_is_signed_for_the_names_of_the_signer(void **state)
     char                     path[PATH_MAX], csr[4096], chain[8192];
     (void)snprintf(path, sizeof path, "%s/other.key", w->dir);
     assert_int_equal(net_request_make(path, csr, sizeof csr).code, ERR_NONE);
-    assert_int_equal(net_authority_sign(w->dir, str_from(csr), hosts, 1, 90, chain, sizeof chain).code, ERR_NONE);
+    assert_int_equal(net_authority_sign(w->dir, str_from(csr), hosts, 1, 90, chain, sizeof chain).code,
+                     ERR_NONE);
     FILE *f = fopen(w->cert, "w");
     assert_non_null(f);
     assert_true(fputs(chain, f) >= 0);

@@ -37,8 +37,8 @@ static void listen_for_sockets(struct world *w)
 
 /* ---- a stranger's end ------------------------------------------------------------------------------ */
 
-#define HELLO                                                                                                       \
-    "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"                            \
+#define HELLO                                                                            \
+    "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: "
 
 static struct line greet(const struct world *w)
@@ -118,7 +118,8 @@ static void try_fault(struct world *w, const struct fault *f)
     memset(filler, 'x', sizeof filler);
     for (size_t i = 0; i < 2 && (f->first[i] || i == 0); i++) {
         size_t len = f->filler ? f->filler : strlen(f->payload);
-        (void)line_send(&l, frame, put_frame(frame, f->first[i], !f->unmasked, f->filler ? filler : f->payload, len));
+        (void)line_send(&l, frame,
+                        put_frame(frame, f->first[i], !f->unmasked, f->filler ? filler : f->payload, len));
     }
     unsigned code = read_close(&l);
     if (code != f->code) {
@@ -164,7 +165,8 @@ static void another_version_is_refused_with_ours(void **state)
     struct world *w = *state;
     listen_for_sockets(w);
     meet(w, come_with_another_version);
-    assert_true(str_starts(str_from(w->said), STR("HTTP/1.1 426 Upgrade Required\r\nsec-websocket-version: 13\r\n")));
+    assert_true(
+        str_starts(str_from(w->said), STR("HTTP/1.1 426 Upgrade Required\r\nsec-websocket-version: 13\r\n")));
 }
 
 /* A first message that shares the packet with the handshake, a ping between the parts of a second. */

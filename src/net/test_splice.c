@@ -67,7 +67,8 @@ static void dial_tunnel(struct world *w)
 {
     struct net_raw *tunnel;
     net_raw_pause(w->raw, true);
-    check(!net_raw_connect(w->net, &w->target, STR("/tunnel"), STR("ionet-bytes"), NULL, 0, &tunnel_calls, w, &tunnel)
+    check(!net_raw_connect(w->net, &w->target, STR("/tunnel"), STR("ionet-bytes"), NULL, 0, &tunnel_calls, w,
+                           &tunnel)
                .code);
 }
 
@@ -102,7 +103,8 @@ static struct line line_to_front(const struct world *w, const char *sni)
     return line_open(&there, "http/1.1", sni, 0);
 }
 
-static const char first_head[] = "GET /any?x=1 HTTP/1.1\r\nHost:  RAY--abc.gate.test\r\nX-Odd: \t A \r\n\r\nand more";
+static const char first_head[] =
+    "GET /any?x=1 HTTP/1.1\r\nHost:  RAY--abc.gate.test\r\nX-Odd: \t A \r\n\r\nand more";
 
 static void say_hello_to_front(struct world *w)
 {

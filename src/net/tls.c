@@ -87,7 +87,8 @@ struct err tls_server_context(const char *cert_path, const char *key_path, bool 
     check(SSL_CTX_set_num_tickets(ctx, 1));
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, http2 ? ctx : NULL);
     if (SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1 ||
-        SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+        SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ctx) != 1) {
         ERR_clear_error();
         SSL_CTX_free(ctx);
         return ERR(INVALID, "the certificate or its key can't be loaded");
@@ -108,7 +109,7 @@ void tls_pin_of(X509 *cert, struct net_pin *out)
  * OpenSSL's usual check of chain, dates, purpose and name. */
 static int verify_chain(X509_STORE_CTX *store, void *unused)
 {
-    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    SSL                  *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     const struct net_pin *pin = SSL_get_app_data(ssl);
     (void)unused;
     if (!pin) return X509_verify_cert(store);

@@ -7,7 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-must_check struct err tls_server_context(const char *cert_path, const char *key_path, bool http2, SSL_CTX **out);
+must_check struct err tls_server_context(const char *cert_path, const char *key_path, bool http2,
+                                         SSL_CTX **out);
 
 /* A client's end for one connection. `pin` (null: the system's list) must outlive it. */
 must_check struct err tls_client(const char *server_name, const struct net_pin *pin, SSL **out);

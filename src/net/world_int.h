@@ -81,10 +81,9 @@ static inline void world_listen(struct world *w, struct net_server_options o)
     o.key_path  = w->key;
     o.ctx       = w;
     assert_int_equal(net_listen(w->net, &o, &w->server).code, ERR_NONE);
-    w->target = (struct net_target){ .host        = "127.0.0.1",
-                                     .port        = net_server_port(w->server),
-                                     .server_name = "localhost",
-                                     .pin         = &w->pin };
+    w->target = (struct net_target){
+        .host = "127.0.0.1", .port = net_server_port(w->server), .server_name = "localhost", .pin = &w->pin
+    };
 }
 
 static inline int make_world(void **state)
@@ -106,7 +105,7 @@ static inline int make_world(void **state)
 
 static inline int end_world(void **state)
 {
-    struct world *w = *state;
+    struct world *w       = *state;
     const char   *files[] = { "authority.key", "authority.crt", "server.key", "server.crt",
                               "other.key",     "body",          "answer" };
     char          path[PATH_MAX];
@@ -152,7 +151,7 @@ struct line {
 
 static inline int line_dial(const struct world *w, int receive_bytes)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(w->target.port) };
+    struct sockaddr_in to       = { .sin_family = AF_INET, .sin_port = htons(w->target.port) };
     struct timeval     patience = { .tv_sec = 30 };
     int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

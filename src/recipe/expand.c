@@ -44,8 +44,8 @@ static uint32_t find_secret(const struct recipe *r, struct str variable)
  * is not known. */
 static bool cut(struct str *text, struct str *piece)
 {
-    bool is_variable = str_starts(*text, STR("${"));
-    size_t end       = is_variable ? 2 : 1;
+    bool   is_variable = str_starts(*text, STR("${"));
+    size_t end         = is_variable ? 2 : 1;
     if (is_variable)
         while (end < text->len && text->ptr[end] != '}') end++;
     else
@@ -85,8 +85,7 @@ static uint64_t number_of(const struct recipe *r, const struct recipe_vars *v, e
     check_failed("the variable is a number", __FILE__, __LINE__);
 }
 
-static void add_variable(const struct recipe *r, const struct recipe_vars *v, struct str name,
-                         struct text *out)
+static void add_variable(const struct recipe *r, const struct recipe_vars *v, struct str name, struct text *out)
 {
     uint32_t secret = find_secret(r, name);
     if (secret < r->secrets_count) {
@@ -112,9 +111,9 @@ static struct err no_room(void)
 static struct err expand(const struct recipe *r, const struct recipe_vars *v, struct str text,
                          struct arena *arena, const char **out)
 {
-    char room[EXPANDED_MOST];
+    char        room[EXPANDED_MOST];
     struct text t = TEXT_IN(room);
-    struct str piece;
+    struct str  piece;
     while (text.len) {
         if (cut(&text, &piece))
             add_variable(r, v, piece, &t);
@@ -148,16 +147,15 @@ static bool sets_name(const struct recipe_part *p, const char *pair)
     return false;
 }
 
-static struct err expand_env(const struct recipe *r, const struct recipe_part *p,
-                             const struct recipe_vars *v, struct arena *arena, const char *const **out)
+static struct err expand_env(const struct recipe *r, const struct recipe_part *p, const struct recipe_vars *v,
+                             struct arena *arena, const char *const **out)
 {
-    uint32_t count   = 0;
-    const char **env = arena_take(arena, (r->env_count + p->env_count + (size_t)1) * sizeof *env);
+    uint32_t     count = 0;
+    const char **env   = arena_take(arena, (r->env_count + p->env_count + (size_t)1) * sizeof *env);
     if (!env) return no_room();
     for (uint32_t i = 0; i < r->env_count; i++)
         if (!sets_name(p, r->env[i])) TRY(expand(r, v, str_from(r->env[i]), arena, &env[count++]));
-    for (uint32_t i = 0; i < p->env_count; i++)
-        TRY(expand(r, v, str_from(p->env[i]), arena, &env[count++]));
+    for (uint32_t i = 0; i < p->env_count; i++) TRY(expand(r, v, str_from(p->env[i]), arena, &env[count++]));
     *out = env;
     return OK;
 }
@@ -165,9 +163,9 @@ static struct err expand_env(const struct recipe *r, const struct recipe_part *p
 struct err recipe_expand(const struct recipe *r, enum recipe_role role, const struct recipe_vars *vars,
                          struct arena *arena, struct recipe_run *out)
 {
-    const struct recipe_part *p    = role == RECIPE_HEAD ? &r->head : &r->worker;
-    const struct recipe_witness *w = &r->witness;
-    struct recipe_run run          = { NULL, NULL, NULL };
+    const struct recipe_part    *p   = role == RECIPE_HEAD ? &r->head : &r->worker;
+    const struct recipe_witness *w   = &r->witness;
+    struct recipe_run            run = { NULL, NULL, NULL };
     TRY(expand_command(r, vars, p->command, p->command_count, arena, &run.argv));
     TRY(expand_env(r, p, vars, arena, &run.env));
     if (recipe_is_on(w->on, role))

@@ -2,8 +2,7 @@
 
 #define PAGE_BYTES 4096
 
-static struct err read_plain(struct yaml *y, struct str text, struct recipe **out,
-                             const struct complaint *c)
+static struct err read_plain(struct yaml *y, struct str text, struct recipe **out, const struct complaint *c)
 {
     struct recipe *r = NULL;
     TRY(yaml_load(y, text, c));
@@ -19,7 +18,7 @@ static struct err read_plain(struct yaml *y, struct str text, struct recipe **ou
 struct err recipe_read(struct str text, const char *file_name, struct recipe **out, struct text *complaint)
 {
     struct complaint c = { file_name, complaint };
-    struct yaml y      = { .is_loaded = false };
+    struct yaml      y = { .is_loaded = false };
     if (text.len > RECIPE_BYTES_MAX) {
         text_add(complaint_at(&c, 1), STR("the file is larger than 65536 bytes"));
         return ERR(LIMIT, "the recipe is too large");

@@ -67,7 +67,7 @@ struct recipe_service {
 struct recipe_tmpfs {
     char             *path; /* absolute */
     uint32_t          size_mib;
-    uint16_t          mode;  /* written in octal: 0755 */
+    uint16_t          mode; /* written in octal: 0755 */
     bool              exec;
     enum recipe_owner owner;
 };
@@ -117,13 +117,13 @@ must_check struct err recipe_read(struct str yaml, const char *file_name, struct
 void                  recipe_free(struct recipe *r); /* null is fine */
 
 const struct recipe_service *recipe_service(const struct recipe *r, struct str name); /* null if none */
-bool     recipe_is_on(enum recipe_on on, enum recipe_role role);
+bool                         recipe_is_on(enum recipe_on on, enum recipe_role role);
 uint64_t recipe_shm_bytes(const struct recipe *r, uint64_t memory_bytes); /* of /dev/shm: whole pages */
 
 struct recipe_vars {
     struct str address, head, cluster;
     uint32_t   index, nodes, cpus_milli, gpus;
-    uint64_t   memory_bytes; /* the container's limit, /dev/shm included */
+    uint64_t   memory_bytes;                /* the container's limit, /dev/shm included */
     struct str secrets[RECIPE_SECRETS_MAX]; /* in the order of the recipe's names */
 };
 
@@ -134,7 +134,8 @@ struct recipe_run {
     const char *const *witness_argv; /* null if the witness isn't for this role */
 };
 
-must_check struct err recipe_expand(const struct recipe *r, enum recipe_role role, const struct recipe_vars *vars,
-                                    struct arena *arena, struct recipe_run *out);
+must_check struct err recipe_expand(const struct recipe *r, enum recipe_role role,
+                                    const struct recipe_vars *vars, struct arena *arena,
+                                    struct recipe_run *out);
 
 #endif

@@ -34,7 +34,8 @@ struct str yaml_scalar(struct yaml *y, struct str path);
 /* The line of the first key of that name on line `from` or after it; `from` if there is none. */
 size_t yaml_key_line(struct yaml *y, struct str key, size_t from);
 
-must_check struct err schema_load(struct yaml *y, struct str text, struct recipe **out, const struct complaint *c);
+must_check struct err schema_load(struct yaml *y, struct str text, struct recipe **out,
+                                  const struct complaint *c);
 void                  schema_free(struct recipe *r);
 
 must_check struct err rules_check(const struct recipe *r, struct yaml *y, const struct complaint *c);

@@ -6,8 +6,8 @@
 #define TITLE_MOST 63
 
 struct checker {
-    const struct recipe *recipe;
-    struct yaml *yaml;
+    const struct recipe    *recipe;
+    struct yaml            *yaml;
     const struct complaint *complaint;
 };
 
@@ -21,7 +21,7 @@ struct place {
 static struct place place_in(const char *list, uint32_t index, const char *member)
 {
     struct place p;
-    struct text t = TEXT_IN(p.room);
+    struct text  t = TEXT_IN(p.room);
     text_add(&t, str_from(list));
     if (index != NO_INDEX) {
         text_add_char(&t, '[');
@@ -111,22 +111,21 @@ static bool is_sysctl(struct str s)
 
 /* ---- numbers ------------------------------------------------------------------------------------------ */
 
-#define LIMIT(path, member, least, most)                                                                   \
-    {                                                                                                      \
-        path, offsetof(struct recipe, member), least, most                                                 \
+#define LIMIT(path, member, least, most)                   \
+    {                                                      \
+        path, offsetof(struct recipe, member), least, most \
     }
 
 static const struct {
     const char *path;
-    size_t offset;
-    uint32_t least, most;
+    size_t      offset;
+    uint32_t    least, most;
 } limits[] = {
     LIMIT("nodes_max", nodes_max, 1, RECIPE_NODES_MAX),
     LIMIT("cpus_min", cpus_min, 1, 1024),
     LIMIT("memory_min_mib", memory_min_mib, 64, 1u << 24),
     LIMIT("shm_percent", shm_percent, 1, 90),
-    LIMIT("user.uid", user.uid, 1,
-          65534), /* root's and what a user namespace has no room for are left out */
+    LIMIT("user.uid", user.uid, 1, 65534), /* root's and what a user namespace has no room for are left out */
     LIMIT("user.gid", user.gid, 1, 65534),
     LIMIT("witness.every_ms", witness.every_ms, 100, 60000),
     LIMIT("witness.grace_ms", witness.grace_ms, 1000, 3600000),
@@ -137,7 +136,7 @@ static const struct {
 
 static struct err refuse_number(const struct checker *c, struct place place, uint32_t least, uint32_t most)
 {
-    char room[48];
+    char        room[48];
     struct text t = TEXT_IN(room);
     text_add(&t, STR("must be "));
     text_add_u64(&t, least);
@@ -151,7 +150,7 @@ static struct err check_number(const struct checker *c, struct place place, uint
                                uint32_t most)
 {
     uint64_t written;
-    bool is_plain = !str_to_u64(yaml_scalar(c->yaml, str_from(place.room)), &written).code && written == n;
+    bool     is_plain = !str_to_u64(yaml_scalar(c->yaml, str_from(place.room)), &written).code && written == n;
     return is_plain && n >= least && n <= most ? OK : refuse_number(c, place, least, most);
 }
 
@@ -189,7 +188,7 @@ static bool is_twin(char *const *list, uint32_t index)
 static struct err check_variables(const struct checker *c, struct place place, struct str text)
 {
     struct str bad;
-    char room[128];
+    char       room[128];
     if (!str_is_utf8(text)) return refuse(c, place, "holds control characters or is not UTF-8");
     if (expand_is_known(c->recipe, text, &bad)) return OK;
 
@@ -204,8 +203,8 @@ static struct err check_env(const struct checker *c, const char *path, char *con
 {
     for (uint32_t i = 0; i < count; i++) {
         struct place place = place_in(path, i, NULL);
-        struct str name, value;
-        bool is_pair = str_split(str_from(env[i]), '=', &name, &value);
+        struct str   name, value;
+        bool         is_pair = str_split(str_from(env[i]), '=', &name, &value);
         if (!is_pair || !is_variable(name)) return refuse(c, place, "must be NAME=VALUE");
         if (is_twin(env, i)) return refuse(c, place, "sets a name that is set already");
         TRY(check_variables(c, place, value));
@@ -213,13 +212,10 @@ static struct err check_env(const struct checker *c, const char *path, char *con
     return OK;
 }
 
-static struct err check_command(const struct checker *c, const char *path, char *const *command,
-                                uint32_t count)
+static struct err check_command(const struct checker *c, const char *path, char *const *command, uint32_t count)
 {
-    if (!is_path(str_from(command[0])))
-        return refuse(c, place_in(path, 0, NULL), "must be an absolute path");
-    for (uint32_t i = 0; i < count; i++)
-        TRY(check_variables(c, place_in(path, i, NULL), str_from(command[i])));
+    if (!is_path(str_from(command[0]))) return refuse(c, place_in(path, 0, NULL), "must be an absolute path");
+    for (uint32_t i = 0; i < count; i++) TRY(check_variables(c, place_in(path, i, NULL), str_from(command[i])));
     return OK;
 }
 
@@ -227,8 +223,8 @@ static struct err check_sysctls(const struct checker *c)
 {
     for (uint32_t i = 0; i < c->recipe->sysctls_count; i++) {
         struct place place = place_in("sysctls", i, NULL);
-        struct str name, value;
-        bool is_pair = str_split(str_from(c->recipe->sysctls[i]), '=', &name, &value);
+        struct str   name, value;
+        bool         is_pair = str_split(str_from(c->recipe->sysctls[i]), '=', &name, &value);
         if (!is_pair || !is_sysctl(name) || value.len == 0 || !str_is_utf8(value))
             return refuse(c, place, "must be net.NAME=VALUE");
         if (is_twin(c->recipe->sysctls, i)) return refuse(c, place, "sets a name that is set already");
@@ -240,7 +236,7 @@ static struct err check_secrets(const struct checker *c)
 {
     for (uint32_t i = 0; i < c->recipe->secrets_count; i++) {
         struct place place = place_in("secrets", i, NULL);
-        struct str name    = str_from(c->recipe->secrets[i]);
+        struct str   name  = str_from(c->recipe->secrets[i]);
         if (name.len > NAME_MOST || !is_variable(name))
             return refuse(c, place, "must be letters, digits and '_'");
         if (is_twin(c->recipe->secrets, i)) return refuse(c, place, "is there already");
@@ -261,8 +257,8 @@ static bool is_taken(struct str path)
 
 static struct err check_mode(const struct checker *c, struct place place, uint16_t mode)
 {
-    struct str written = yaml_scalar(c->yaml, str_from(place.room));
-    bool is_octal      = written.len > 1 && written.ptr[0] == '0' && mode <= 01777;
+    struct str written  = yaml_scalar(c->yaml, str_from(place.room));
+    bool       is_octal = written.len > 1 && written.ptr[0] == '0' && mode <= 01777;
     for (size_t i = 0; i < written.len; i++)
         is_octal = is_octal && written.ptr[i] >= '0' && written.ptr[i] <= '7';
     return is_octal ? OK : refuse(c, place, "must be octal, 0 to 01777 with a 0 ahead");
@@ -273,7 +269,7 @@ static struct err check_tmpfs(const struct checker *c)
     const struct recipe *r = c->recipe;
     for (uint32_t i = 0; i < r->tmpfs_count; i++) {
         struct place place = place_in("tmpfs", i, "path");
-        struct str path    = str_from(r->tmpfs[i].path);
+        struct str   path  = str_from(r->tmpfs[i].path);
         if (!is_path(path)) return refuse(c, place, "must be an absolute path");
         if (is_taken(path)) return refuse(c, place, "would hide what the system needs");
         for (uint32_t j = 0; j < i; j++)
@@ -292,8 +288,8 @@ static bool do_meet(const struct recipe_service *a, const struct recipe_service 
 /* "--" parts a service's name from its cluster's in the gateway's host names. */
 static struct err check_service(const struct checker *c, uint32_t i)
 {
-    const struct recipe_service *s = &c->recipe->services[i];
-    struct str path                = str_from(s->path);
+    const struct recipe_service *s    = &c->recipe->services[i];
+    struct str                   path = str_from(s->path);
     if (!is_name(str_from(s->name)) || holds(str_from(s->name), "--"))
         return refuse(c, place_in("services", i, "name"),
                       "must be a DNS label of at most 31 letters without \"--\"");
@@ -325,8 +321,7 @@ static struct err check_texts(const struct checker *c)
         return refuse(c, place_of("image"), "must be a DNS label of at most 31 letters");
     if (!is_name(str_from(r->user.name)))
         return refuse(c, place_of("user.name"), "must be a DNS label of at most 31 letters");
-    if (!is_path(str_from(r->user.home)))
-        return refuse(c, place_of("user.home"), "must be an absolute path");
+    if (!is_path(str_from(r->user.home))) return refuse(c, place_of("user.home"), "must be an absolute path");
     return OK;
 }
 

@@ -7,26 +7,24 @@
 
 #define TEXT_MOST 1024
 
-static const cyaml_schema_value_t text_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1,
-                                                                    TEXT_MOST) };
+static const cyaml_schema_value_t text_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, TEXT_MOST) };
 
 /* libcyaml takes any word for true; these are the two that are meant. */
-static const cyaml_strval_t bools[]  = { { "false", false }, { "true", true } };
-static const cyaml_strval_t units[]  = { { "machine", RECIPE_UNIT_MACHINE }, { "gpu", RECIPE_UNIT_GPU } };
-static const cyaml_strval_t places[] = { { "head", RECIPE_ON_HEAD },
-                                         { "worker", RECIPE_ON_WORKER },
-                                         { "any", RECIPE_ON_ANY } };
+static const cyaml_strval_t bools[]     = { { "false", false }, { "true", true } };
+static const cyaml_strval_t units[]     = { { "machine", RECIPE_UNIT_MACHINE }, { "gpu", RECIPE_UNIT_GPU } };
+static const cyaml_strval_t places[]    = { { "head", RECIPE_ON_HEAD },
+                                            { "worker", RECIPE_ON_WORKER },
+                                            { "any", RECIPE_ON_ANY } };
 static const cyaml_strval_t protocols[] = { { "http", RECIPE_HTTP }, { "tcp", RECIPE_TCP } };
 static const cyaml_strval_t owners[]    = { { "root", RECIPE_OWNER_ROOT }, { "user", RECIPE_OWNER_USER } };
 
-#define TEXT(type, member)                                                                                 \
+#define TEXT(type, member) \
     CYAML_FIELD_STRING_PTR(#member, CYAML_FLAG_POINTER, struct type, member, 1, TEXT_MOST)
-#define WORD(type, member, table)                                                                          \
+#define WORD(type, member, table) \
     CYAML_FIELD_ENUM(#member, CYAML_FLAG_STRICT, struct type, member, table, CYAML_ARRAY_LEN(table))
 #define NUMBER(type, member) CYAML_FIELD_UINT(#member, CYAML_FLAG_DEFAULT, struct type, member)
-#define TEXTS(type, member, flags, least, most)                                                            \
-    CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | (flags), struct type, member, &text_entry, least,   \
-                         most)
+#define TEXTS(type, member, flags, least, most) \
+    CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_POINTER | (flags), struct type, member, &text_entry, least, most)
 #define OPTIONAL CYAML_FLAG_OPTIONAL
 
 static const cyaml_schema_field_t user_fields[] = {
@@ -62,8 +60,7 @@ static const cyaml_schema_field_t service_fields[] = {
     NUMBER(recipe_service, port),
     WORD(recipe_service, on, places),
     WORD(recipe_service, protocol, protocols),
-    CYAML_FIELD_STRING_PTR("path", CYAML_FLAG_POINTER | OPTIONAL, struct recipe_service, path, 1,
-                           TEXT_MOST),
+    CYAML_FIELD_STRING_PTR("path", CYAML_FLAG_POINTER | OPTIONAL, struct recipe_service, path, 1, TEXT_MOST),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t service_entry = {
@@ -100,8 +97,8 @@ static const cyaml_schema_field_t recipe_fields[] = {
     CYAML_FIELD_MAPPING("head", CYAML_FLAG_DEFAULT, struct recipe, head, part_fields),
     CYAML_FIELD_MAPPING("worker", CYAML_FLAG_DEFAULT, struct recipe, worker, part_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_DEFAULT, struct recipe, witness, witness_fields),
-    CYAML_FIELD_SEQUENCE("services", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, services, &service_entry,
-                         0, RECIPE_SERVICES_MAX),
+    CYAML_FIELD_SEQUENCE("services", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, services, &service_entry, 0,
+                         RECIPE_SERVICES_MAX),
     CYAML_FIELD_MAPPING("loss", CYAML_FLAG_DEFAULT, struct recipe, loss, loss_fields),
     CYAML_FIELD_MAPPING("ready", CYAML_FLAG_DEFAULT, struct recipe, ready, ready_fields),
     CYAML_FIELD_END,
@@ -117,8 +114,8 @@ static const cyaml_schema_value_t recipe_schema = {
 
 /* It tells the reason first, then a backtrace of places, the innermost first. */
 struct told {
-    char reason[REASON_MOST];
-    size_t lines[BACKTRACE_MOST];
+    char     reason[REASON_MOST];
+    size_t   lines[BACKTRACE_MOST];
     unsigned line_count;
 };
 
@@ -126,7 +123,7 @@ static void on_log(cyaml_log_t level, void *context, const char *format, va_list
 {
     (void)level;
     struct told *told = context;
-    char said[REASON_MOST];
+    char         said[REASON_MOST];
     (void)vsnprintf(said, sizeof said, format, arguments);
     said[strcspn(said, "\n")] = 0;
     const char *line          = strstr(said, "(line: ");
@@ -167,11 +164,10 @@ static void complain(struct yaml *y, const struct told *told, cyaml_err_t code, 
 {
     size_t i = 0;
     while (!str_starts(str_from(told->reason), str_from(reasons[i].theirs))) i++;
-    struct str detail = str_skip(str_from(told->reason), strlen(reasons[i].theirs));
-    struct text *t    = complaint_at(c, line_told(y, told, code, detail));
+    struct str   detail = str_skip(str_from(told->reason), strlen(reasons[i].theirs));
+    struct text *t      = complaint_at(c, line_told(y, told, code, detail));
     text_add(t, str_from(reasons[i].ours));
-    for (size_t at = 0; at < detail.len; at++)
-        text_add_char(t, detail.ptr[at] < ' ' ? '?' : detail.ptr[at]);
+    for (size_t at = 0; at < detail.len; at++) text_add_char(t, detail.ptr[at] < ' ' ? '?' : detail.ptr[at]);
     if (!detail.len) text_add(t, str_from(cyaml_strerror(code)));
 }
 
@@ -179,7 +175,7 @@ static const cyaml_config_t quiet = { .mem_fn = cyaml_mem };
 
 struct err schema_load(struct yaml *y, struct str text, struct recipe **out, const struct complaint *c)
 {
-    struct told told      = { .line_count = 0 };
+    struct told    told   = { .line_count = 0 };
     cyaml_config_t config = {
         .log_fn    = on_log,
         .log_ctx   = &told,
@@ -188,7 +184,7 @@ struct err schema_load(struct yaml *y, struct str text, struct recipe **out, con
         .flags     = CYAML_CFG_NO_ALIAS,
     };
     cyaml_data_t *data = NULL;
-    cyaml_err_t code =
+    cyaml_err_t   code =
         cyaml_load_data((const uint8_t *)text.ptr, text.len, &config, &recipe_schema, &data, NULL);
     if (code == CYAML_ERR_OOM) return ERR(LIMIT, "there is no memory for the recipe");
     if (code != CYAML_OK || !data) {

@@ -57,7 +57,7 @@ static char said[512];
 static struct err read_text(const char *text, struct recipe **out)
 {
     struct text complaint = TEXT_IN(said);
-    struct err e          = recipe_read(str_from(text), "pair.yaml", out, &complaint);
+    struct err  e         = recipe_read(str_from(text), "pair.yaml", out, &complaint);
     text_z(&complaint);
     return e;
 }
@@ -65,7 +65,7 @@ static struct err read_text(const char *text, struct recipe **out)
 static struct recipe *the_recipe(void)
 {
     struct recipe *r = NULL;
-    struct err e     = read_text(base, &r);
+    struct err     e = read_text(base, &r);
     if (e.code) print_error("%s: %s\n", e.why, said);
     assert_int_equal(e.code, ERR_NONE);
     return r;
@@ -123,8 +123,8 @@ static void what_may_be_left_out_is_then_empty(void **state)
             .code,
         ERR_NONE);
     assert_int_equal(r->unit, RECIPE_UNIT_GPU);
-    assert_int_equal(
-        r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count + r->services_count, 0);
+    assert_int_equal(r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count + r->services_count,
+                     0);
     assert_int_equal(r->head.env_count, 0);
     recipe_free(r);
 }
@@ -231,9 +231,9 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
     };
     int wrong = 0;
     for (size_t i = 0; i < countof(rows); i++) {
-        char expected[256];
+        char           expected[256];
         struct recipe *r = NULL;
-        struct err e     = read_text(changed(rows[i].from, rows[i].to), &r);
+        struct err     e = read_text(changed(rows[i].from, rows[i].to), &r);
         snprintf(expected, sizeof expected, "pair.yaml:%s", rows[i].complaint);
         if (e.code == ERR_INVALID && !r && strcmp(said, expected) == 0) continue;
         print_error("\"%s\" for \"%s\":\n is: %s\n not: %s\n", rows[i].to, rows[i].from, said, expected);
@@ -257,7 +257,7 @@ static void aliases_and_bombs_of_them_are_refused(void **state)
 static void an_empty_or_too_large_file_is_refused(void **state)
 {
     (void)state;
-    static char large[RECIPE_BYTES_MAX + 2];
+    static char    large[RECIPE_BYTES_MAX + 2];
     struct recipe *r = NULL;
     assert_int_equal(read_text("", &r).code, ERR_INVALID);
     assert_string_equal(said, "pair.yaml:1: the file is empty");
@@ -296,26 +296,25 @@ static void assert_list(const char *const *list, const char *const *expected)
 static void a_head_is_expanded_with_its_environment_over_the_recipes(void **state)
 {
     (void)state;
-    char memory[4096];
-    struct arena arena = ARENA_IN(memory, sizeof memory);
-    struct recipe *r   = the_recipe();
+    char              memory[4096];
+    struct arena      arena = ARENA_IN(memory, sizeof memory);
+    struct recipe    *r     = the_recipe();
     struct recipe_run run;
     assert_int_equal(recipe_expand(r, RECIPE_HEAD, &vars, &arena, &run).code, ERR_NONE);
     recipe_free(r); /* what was expanded stands alone */
     assert_list(run.argv, (const char *const[]){ "/bin/head", "--at=10.99.0.2:1 of 3 in 0400000000000000",
                                                  "cost$5 2 1 307200 96000 $", NULL });
     /* a secret's value is not looked into again */
-    assert_list(run.env,
-                (const char *const[]){ "HOME=/home/user", "TOKEN=s3cret", "MODE=wild ${head}", NULL });
+    assert_list(run.env, (const char *const[]){ "HOME=/home/user", "TOKEN=s3cret", "MODE=wild ${head}", NULL });
     assert_list(run.witness_argv, (const char *const[]){ "/bin/alive", "10.99.0.1", NULL });
 }
 
 static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **state)
 {
     (void)state;
-    char memory[4096];
-    struct arena arena = ARENA_IN(memory, sizeof memory);
-    struct recipe *r   = the_recipe();
+    char              memory[4096];
+    struct arena      arena = ARENA_IN(memory, sizeof memory);
+    struct recipe    *r     = the_recipe();
     struct recipe_run run;
     assert_int_equal(recipe_expand(r, RECIPE_WORKER, &vars, &arena, &run).code, ERR_NONE);
     assert_list(run.argv, (const char *const[]){ "/bin/worker", "10.99.0.1:1", "2", NULL });
@@ -333,9 +332,9 @@ static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **sta
 static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
 {
     (void)state;
-    static char memory[65536], long_secret[5000];
-    struct recipe *r        = the_recipe();
-    struct recipe_run run   = { NULL, NULL, NULL };
+    static char        memory[65536], long_secret[5000];
+    struct recipe     *r    = the_recipe();
+    struct recipe_run  run  = { NULL, NULL, NULL };
     struct recipe_vars many = vars;
     for (size_t size = 0; size < 300; size += 16) {
         struct arena arena = ARENA_IN(memory, size);
@@ -354,17 +353,17 @@ static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
 static void read_file(const char *name)
 {
     static char room[RECIPE_BYTES_MAX + 1], memory[65536];
-    char path[512];
+    char        path[512];
     snprintf(path, sizeof path, "recipes/%s", name);
     FILE *f = fopen(path, "r");
     assert_non_null(f);
     size_t len = fread(room, 1, sizeof room, f);
     fclose(f);
 
-    struct recipe *r      = NULL;
-    struct text complaint = TEXT_IN(said);
-    struct arena arena    = ARENA_IN(memory, sizeof memory);
-    struct err e          = recipe_read((struct str){ room, len }, name, &r, &complaint);
+    struct recipe    *r         = NULL;
+    struct text       complaint = TEXT_IN(said);
+    struct arena      arena     = ARENA_IN(memory, sizeof memory);
+    struct err        e         = recipe_read((struct str){ room, len }, name, &r, &complaint);
     struct recipe_run run;
     if (e.code) fail_msg("%s", text_z(&complaint));
     char expected[300];
@@ -379,7 +378,7 @@ static void every_recipe_in_the_folder_reads(void **state)
 {
     (void)state;
     DIR *folder = opendir("recipes");
-    int count   = 0;
+    int  count  = 0;
     assert_non_null(folder);
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (!str_ends(str_from(entry->d_name), STR(".yaml"))) continue;

@@ -67,8 +67,8 @@ static struct err refuse_second(yaml_parser_t *parser, const struct complaint *c
 {
     yaml_document_t second;
     if (!yaml_parser_load(parser, &second)) return load_failed(parser, c);
-    const yaml_node_t *root = yaml_document_get_root_node(&second);
-    bool is_more            = root != NULL;
+    const yaml_node_t *root    = yaml_document_get_root_node(&second);
+    bool               is_more = root != NULL;
     if (is_more) text_add(complaint_at(c, root->start_mark.line + 1), STR("a second document"));
     yaml_document_delete(&second);
     return is_more ? not_plain() : OK;
@@ -109,8 +109,7 @@ void yaml_free(struct yaml *y)
 static struct str next_step(struct str *path)
 {
     size_t start = path->len && (path->ptr[0] == '.' || path->ptr[0] == '[') ? 1 : 0, end = start;
-    while (end < path->len && path->ptr[end] != '.' && path->ptr[end] != '[' && path->ptr[end] != ']')
-        end++;
+    while (end < path->len && path->ptr[end] != '.' && path->ptr[end] != '[' && path->ptr[end] != ']') end++;
     struct str step = { path->ptr + start, end - start };
     if (end < path->len && path->ptr[end] == ']') end++;
     *path = str_skip(*path, end);
@@ -131,7 +130,7 @@ static yaml_node_t *member(struct yaml *y, const yaml_node_t *mapping, struct st
 static yaml_node_t *item(struct yaml *y, const yaml_node_t *sequence, struct str number, size_t *line)
 {
     uint64_t index;
-    size_t count = (size_t)(sequence->data.sequence.items.top - sequence->data.sequence.items.start);
+    size_t   count = (size_t)(sequence->data.sequence.items.top - sequence->data.sequence.items.start);
     if (str_to_u64(number, &index).code || index >= count) return NULL;
     yaml_node_t *n = yaml_document_get_node(&y->document, sequence->data.sequence.items.start[index]);
     *line          = n->start_mark.line + 1;
@@ -162,14 +161,14 @@ size_t yaml_line(struct yaml *y, struct str path)
 
 struct str yaml_scalar(struct yaml *y, struct str path)
 {
-    size_t line;
+    size_t             line;
     const yaml_node_t *n = walk(y, path, &line);
     return n ? scalar_of(n) : STR("");
 }
 
 size_t yaml_key_line(struct yaml *y, struct str key, size_t from)
 {
-    size_t found = SIZE_MAX;
+    size_t       found = SIZE_MAX;
     yaml_node_t *n;
     for (int i = 1; (n = yaml_document_get_node(&y->document, i)); i++) {
         size_t line = SIZE_MAX;

@@ -25,7 +25,8 @@
 
 #define RECORD_FIELDS_MAX 48
 #define RECORD_DEPTH_MAX 4 /* lists within lists */
-#define RECORD_INT_MAX (((int64_t)1 << 53) - 1) /* what JSON carries exactly: a number that is shown stays below */
+#define RECORD_INT_MAX \
+    (((int64_t)1 << 53) - 1) /* what JSON carries exactly: a number that is shown stays below */
 
 enum field_kind {
     FIELD_KIND_ID,    /* struct x_id: 16 letters; none is null in JSON and SQL */
@@ -33,10 +34,10 @@ enum field_kind {
     FIELD_KIND_LINES, /* the same, but line ends and tabs may be in it (the end of a log) */
     FIELD_KIND_U32,   /* uint32_t */
     FIELD_KIND_U64,   /* uint64_t, at most 2^53 - 1 in JSON */
-    FIELD_KIND_I64,   /* int64_t, within ± 2^53 in JSON; also money, hourly, instant, span: name ends in the unit */
-    FIELD_KIND_BOOL,  /* bool */
-    FIELD_KIND_ENUM,  /* an enum of unsigned int's size; `names` gives its words, by value */
-    FIELD_KIND_SET,   /* uint32_t, a bit a word: a list of words in JSON, a number in SQL; `names` gives the words */
+    FIELD_KIND_I64, /* int64_t, within ± 2^53 in JSON; also money, hourly, instant, span: name ends in the unit */
+    FIELD_KIND_BOOL, /* bool */
+    FIELD_KIND_ENUM, /* an enum of unsigned int's size; `names` gives its words, by value */
+    FIELD_KIND_SET, /* uint32_t, a bit a word: a list of words in JSON, a number in SQL; `names` gives the words */
     FIELD_KIND_BYTES, /* uint8_t[n]: lower-case hex in JSON, a blob in SQL */
     FIELD_KIND_LIST,  /* struct item[n], count in a uint32_t at `count_offset`; a child table in SQL */
     FIELD_KIND_COUNT
@@ -82,42 +83,56 @@ struct record_type {
     const char         *doc;
 };
 
-#define FIELD_PLACE(type, member) (uint32_t)offsetof(type, member), (uint32_t)sizeof(((type *)0)->member)
-#define FIELD_NAMED(type, name, member, kind, least, most, seen, flags, doc)                               \
-    { name, kind, FIELD_PLACE(type, member), least, most, seen, flags, NULL, NULL, 0, doc }
+#define FIELD_PLACE(type, member) (uint32_t) offsetof(type, member), (uint32_t)sizeof(((type *)0)->member)
+#define FIELD_NAMED(type, name, member, kind, least, most, seen, flags, doc)                \
+    {                                                                                       \
+        name, kind, FIELD_PLACE(type, member), least, most, seen, flags, NULL, NULL, 0, doc \
+    }
 
-#define FIELD_ID(type, member, seen, flags, doc)                                                           \
+#define FIELD_ID(type, member, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_ID, 0, 0, seen, flags, doc)
 #define FIELD_TEXT(type, member, seen, flags, doc)                                                         \
-    FIELD_NAMED(type, #member, member, FIELD_KIND_TEXT, 0, (int64_t)sizeof(((type *)0)->member) - 1, seen, flags, doc)
-#define FIELD_LINES(type, member, seen, flags, doc)                                                        \
-    FIELD_NAMED(type, #member, member, FIELD_KIND_LINES, 0, (int64_t)sizeof(((type *)0)->member) - 1, seen, flags, doc)
-#define FIELD_U32(type, member, least, most, seen, flags, doc)                                             \
+    FIELD_NAMED(type, #member, member, FIELD_KIND_TEXT, 0, (int64_t)sizeof(((type *)0)->member) - 1, seen, \
+                flags, doc)
+#define FIELD_LINES(type, member, seen, flags, doc)                                                         \
+    FIELD_NAMED(type, #member, member, FIELD_KIND_LINES, 0, (int64_t)sizeof(((type *)0)->member) - 1, seen, \
+                flags, doc)
+#define FIELD_U32(type, member, least, most, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_U32, least, most, seen, flags, doc)
-#define FIELD_U64(type, member, least, most, seen, flags, doc)                                             \
+#define FIELD_U64(type, member, least, most, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_U64, least, most, seen, flags, doc)
-#define FIELD_I64(type, member, least, most, seen, flags, doc)                                             \
+#define FIELD_I64(type, member, least, most, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_I64, least, most, seen, flags, doc)
-#define FIELD_BOOL(type, member, seen, flags, doc)                                                         \
+#define FIELD_BOOL(type, member, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_BOOL, 0, 1, seen, flags, doc)
-#define FIELD_BYTES(type, member, seen, flags, doc)                                                        \
+#define FIELD_BYTES(type, member, seen, flags, doc) \
     FIELD_NAMED(type, #member, member, FIELD_KIND_BYTES, 0, 0, seen, flags, doc)
-#define FIELD_ENUM(type, member, words, seen, flags, doc)                                                  \
-    { #member, FIELD_KIND_ENUM, FIELD_PLACE(type, member), 0, (int64_t)countof(words) - 1, seen, flags, words, NULL, 0, doc }
-#define FIELD_SET(type, member, words, seen, flags, doc)                                                   \
-    { #member, FIELD_KIND_SET, FIELD_PLACE(type, member), 0, (1ll << countof(words)) - 1, seen, flags, words, NULL, 0, doc }
+#define FIELD_ENUM(type, member, words, seen, flags, doc)                                                 \
+    {                                                                                                     \
+        #member, FIELD_KIND_ENUM, FIELD_PLACE(type, member), 0, (int64_t)countof(words) - 1, seen, flags, \
+            words, NULL, 0, doc                                                                           \
+    }
+#define FIELD_SET(type, member, words, seen, flags, doc)                                                 \
+    {                                                                                                    \
+        #member, FIELD_KIND_SET, FIELD_PLACE(type, member), 0, (1ll << countof(words)) - 1, seen, flags, \
+            words, NULL, 0, doc                                                                          \
+    }
 /* type.member is an array, type.member_count (a uint32_t) says how many are in it. */
-#define FIELD_LIST(type, member, count_member, item_type, seen, flags, doc)                                \
-    { #member, FIELD_KIND_LIST, FIELD_PLACE(type, member), 0, (int64_t)countof(((type *)0)->member), seen, flags, NULL,  \
-      item_type, (uint32_t)offsetof(type, count_member), doc }
+#define FIELD_LIST(type, member, count_member, item_type, seen, flags, doc)                                  \
+    {                                                                                                        \
+        #member, FIELD_KIND_LIST, FIELD_PLACE(type, member), 0, (int64_t)countof(((type *)0)->member), seen, \
+            flags, NULL, item_type, (uint32_t)offsetof(type, count_member), doc                              \
+    }
 /* Money, hourly, instant and span are one-field structs; their name in JSON carries the unit. */
-#define FIELD_MICROS(type, member, name, least, seen, flags, doc)                                          \
+#define FIELD_MICROS(type, member, name, least, seen, flags, doc) \
     FIELD_NAMED(type, name, member.micros, FIELD_KIND_I64, least, MONEY_MICROS_MAX, seen, flags, doc)
-#define FIELD_MS(type, member, name, seen, flags, doc)                                                     \
+#define FIELD_MS(type, member, name, seen, flags, doc) \
     FIELD_NAMED(type, name, member.ms, FIELD_KIND_I64, 0, (int64_t)1 << 52, seen, flags, doc)
 
-#define RECORD_TYPE(one, many, type, table, text)                                                          \
-    { one, many, (uint32_t)sizeof(type), (uint32_t)countof(table), table, text }
+#define RECORD_TYPE(one, many, type, table, text)                                \
+    {                                                                            \
+        one, many, (uint32_t)sizeof(type), (uint32_t)countof(table), table, text \
+    }
 
 const struct field *record_field(const struct record_type *type, struct str name); /* null if none */
 const struct field *record_key(const struct record_type *type); /* check() that there is one */
@@ -129,11 +144,12 @@ bool record_type_is_sound(const struct record_type *type);
 bool field_is_visible(const struct field *f, enum field_seen viewer);
 
 /* Values by field, for the writers. check() that the kind fits. */
-int64_t    field_i64(const struct field *f, const void *record); /* U32, I64, BOOL, ENUM, SET, U64 (checked to fit) */
-struct str field_str(const struct field *f, const void *record); /* TEXT, LINES; ENUM: its word */
-struct id  field_id(const struct field *f, const void *record);
-uint32_t   field_count(const struct field *f, const void *record); /* LIST: items that are there */
-const void *field_item(const struct field *f, const void *record, uint32_t index);
+int64_t        field_i64(const struct field *f,
+                         const void         *record); /* U32, I64, BOOL, ENUM, SET, U64 (checked to fit) */
+struct str     field_str(const struct field *f, const void *record); /* TEXT, LINES; ENUM: its word */
+struct id      field_id(const struct field *f, const void *record);
+uint32_t       field_count(const struct field *f, const void *record); /* LIST: items that are there */
+const void    *field_item(const struct field *f, const void *record, uint32_t index);
 const uint8_t *field_bytes(const struct field *f, const void *record); /* BYTES: f->size of them */
 
 /* The setters refuse what the table's limits refuse; the record is unchanged then. */
@@ -141,11 +157,13 @@ must_check struct err field_set_i64(const struct field *f, void *record, int64_t
 must_check struct err field_set_str(const struct field *f, void *record, struct str value); /* ENUM: by word */
 must_check struct err field_set_id(const struct field *f, void *record, struct id value);
 must_check struct err field_set_bytes(const struct field *f, void *record, const uint8_t *bytes, size_t count);
-must_check struct err field_push(const struct field *f, void *record, void **item); /* LIST: room for one more, zeroed */
+must_check struct err field_push(const struct field *f, void *record,
+                                 void **item); /* LIST: room for one more, zeroed */
 
 /* Every field within its limits; every enum a word; every text ended and UTF-8; the key, if an id, not
  * none; lists by their items. For what was built by hand or loaded. *bad is the field at fault (bad may be null). */
-must_check struct err record_check(const struct record_type *type, const void *record, const struct field **bad);
+must_check struct err record_check(const struct record_type *type, const void *record,
+                                   const struct field **bad);
 
 /* Equal in all stored fields (what a store must write again). */
 bool record_stored_eq(const struct record_type *type, const void *a, const void *b);

@@ -10,28 +10,28 @@ enum mood { MOOD_CALM, MOOD_LOST, MOOD_WILD, MOOD_COUNT };
 static const char *const moods[MOOD_COUNT] = { [MOOD_CALM] = "calm", [MOOD_WILD] = "wild" };
 
 struct leg {
-    char shoe[8];
+    char     shoe[8];
     uint32_t toes;
-    bool sore;
+    bool     sore;
 };
 
 struct beast {
-    struct device_id id;
-    char name[16];
-    char song[32];
-    uint32_t teeth;
-    uint64_t hairs;
-    int64_t debt;
-    struct money price;
-    struct instant born;
-    bool tame;
-    enum mood mood;
-    uint8_t print[4];
+    struct device_id  id;
+    char              name[16];
+    char              song[32];
+    uint32_t          teeth;
+    uint64_t          hairs;
+    int64_t           debt;
+    struct money      price;
+    struct instant    born;
+    bool              tame;
+    enum mood         mood;
+    uint8_t           print[4];
     struct cluster_id herd;
-    char secret[8];
-    uint32_t heat;
-    struct leg legs[3];
-    uint32_t leg_count;
+    char              secret[8];
+    uint32_t          heat;
+    struct leg        legs[3];
+    uint32_t          leg_count;
 };
 
 static const struct field leg_fields[] = {
@@ -43,8 +43,7 @@ static const struct record_type leg_type = RECORD_TYPE("leg", "legs", struct leg
 
 static const struct field beast_fields[] = {
     FIELD_ID(struct beast, id, SEEN_PUBLIC, STORED | KEY, "its id"),
-    FIELD_NAMED(struct beast, "name", name, FIELD_KIND_TEXT, 1, 10, SEEN_PUBLIC, STORED | WRITABLE,
-                "its name"),
+    FIELD_NAMED(struct beast, "name", name, FIELD_KIND_TEXT, 1, 10, SEEN_PUBLIC, STORED | WRITABLE, "its name"),
     FIELD_LINES(struct beast, song, SEEN_PUBLIC, STORED, "what it sings"),
     FIELD_U32(struct beast, teeth, 2, 40, SEEN_PUBLIC, STORED, "teeth"),
     FIELD_U64(struct beast, hairs, 0, INT64_MAX, SEEN_PUBLIC, STORED, "hairs"),
@@ -99,16 +98,16 @@ static void the_table_of_a_record_is_sound(void **state)
 static void a_table_that_breaks_a_rule_is_found(void **state)
 {
     (void)state;
-    struct field fields[countof(beast_fields)];
+    struct field       fields[countof(beast_fields)];
     struct record_type type = beast_type;
     type.fields             = fields;
 
-#define BROKEN(index, change)                                                                              \
-    do {                                                                                                   \
-        memcpy(fields, beast_fields, sizeof fields);                                                       \
-        assert_true(record_type_is_sound(&type));                                                          \
-        fields[index].change;                                                                              \
-        assert_false(record_type_is_sound(&type));                                                         \
+#define BROKEN(index, change)                        \
+    do {                                             \
+        memcpy(fields, beast_fields, sizeof fields); \
+        assert_true(record_type_is_sound(&type));    \
+        fields[index].change;                        \
+        assert_false(record_type_is_sound(&type));   \
     } while (0)
     BROKEN(1, name = "Name");
     BROKEN(1, name = "");
@@ -131,12 +130,12 @@ static void a_table_that_breaks_a_rule_is_found(void **state)
 static void every_kind_comes_back_as_it_was_set(void **state)
 {
     (void)state;
-    struct beast b       = { 0 };
-    struct id id         = { { 9, 8, 7 } };
+    struct beast  b      = { 0 };
+    struct id     id     = { { 9, 8, 7 } };
     const uint8_t four[] = { 1, 2, 3, 4 };
     static const struct {
         const char *name;
-        int64_t value;
+        int64_t     value;
     } numbers[] = { { "teeth", 2 },
                     { "teeth", 40 },
                     { "hairs", INT64_MAX },
@@ -198,8 +197,8 @@ static void a_shorter_text_leaves_nothing_of_the_longer(void **state)
 static void a_list_takes_as_many_as_it_has_room_for(void **state)
 {
     (void)state;
-    struct beast b = a_beast();
-    void *item     = NULL;
+    struct beast b    = a_beast();
+    void        *item = NULL;
     memset(&b.legs[2], 0xff, sizeof b.legs[2]);
     assert_int_equal(field_push(at("legs"), &b, &item).code, ERR_NONE);
     assert_ptr_equal(item, &b.legs[2]);
@@ -213,17 +212,17 @@ static void a_list_takes_as_many_as_it_has_room_for(void **state)
 static void a_check_names_the_field_at_fault(void **state)
 {
     (void)state;
-    struct beast b          = a_beast();
+    struct beast        b   = a_beast();
     const struct field *bad = NULL;
     assert_int_equal(record_check(&beast_type, &b, &bad).code, ERR_NONE);
 
-#define SPOILT(change, fault)                                                                              \
-    do {                                                                                                   \
-        b = a_beast();                                                                                     \
-        change;                                                                                            \
-        assert_int_equal(record_check(&beast_type, &b, NULL).code, ERR_CORRUPT);                           \
-        assert_int_equal(record_check(&beast_type, &b, &bad).code, ERR_CORRUPT);                           \
-        assert_string_equal(bad->name, fault);                                                             \
+#define SPOILT(change, fault)                                                    \
+    do {                                                                         \
+        b = a_beast();                                                           \
+        change;                                                                  \
+        assert_int_equal(record_check(&beast_type, &b, NULL).code, ERR_CORRUPT); \
+        assert_int_equal(record_check(&beast_type, &b, &bad).code, ERR_CORRUPT); \
+        assert_string_equal(bad->name, fault);                                   \
     } while (0)
     SPOILT(b.id.id = (struct id){ { 0 } }, "id");
     SPOILT(b.name[0] = 0, "name");
@@ -287,27 +286,25 @@ static void the_sql_of_a_record_is_this(void **state)
     struct text t = TEXT_IN(room);
     record_sql_create(&beast_type, &t);
     assert_sql(
-        &t,
-        "CREATE TABLE \"beasts\" (\"id\" TEXT PRIMARY KEY NOT NULL, \"name\" TEXT NOT NULL, "
-        "\"song\" TEXT NOT NULL, \"teeth\" INTEGER NOT NULL, \"hairs\" INTEGER NOT NULL, "
-        "\"debt\" INTEGER NOT NULL, \"price_micros\" INTEGER NOT NULL, \"born_ms\" INTEGER NOT NULL, "
-        "\"tame\" INTEGER NOT NULL, \"mood\" TEXT NOT NULL, \"print\" BLOB NOT NULL, \"herd\" TEXT, "
-        "\"secret\" TEXT NOT NULL) STRICT;\n"
-        "CREATE TABLE \"beasts_legs\" (\"parent\" TEXT NOT NULL, \"at\" INTEGER NOT NULL, "
-        "\"shoe\" TEXT NOT NULL, \"toes\" INTEGER NOT NULL, PRIMARY KEY (\"parent\", \"at\")) STRICT;\n");
+        &t, "CREATE TABLE \"beasts\" (\"id\" TEXT PRIMARY KEY NOT NULL, \"name\" TEXT NOT NULL, "
+            "\"song\" TEXT NOT NULL, \"teeth\" INTEGER NOT NULL, \"hairs\" INTEGER NOT NULL, "
+            "\"debt\" INTEGER NOT NULL, \"price_micros\" INTEGER NOT NULL, \"born_ms\" INTEGER NOT NULL, "
+            "\"tame\" INTEGER NOT NULL, \"mood\" TEXT NOT NULL, \"print\" BLOB NOT NULL, \"herd\" TEXT, "
+            "\"secret\" TEXT NOT NULL) STRICT;\n"
+            "CREATE TABLE \"beasts_legs\" (\"parent\" TEXT NOT NULL, \"at\" INTEGER NOT NULL, "
+            "\"shoe\" TEXT NOT NULL, \"toes\" INTEGER NOT NULL, PRIMARY KEY (\"parent\", \"at\")) STRICT;\n");
     t.len = 0;
     record_sql_select(&beast_type, &t);
     assert_sql(
-        &t,
-        "SELECT \"id\", \"name\", \"song\", \"teeth\", \"hairs\", \"debt\", \"price_micros\", "
-        "\"born_ms\", \"tame\", \"mood\", \"print\", \"herd\", \"secret\" FROM \"beasts\" ORDER BY \"id\"");
+        &t, "SELECT \"id\", \"name\", \"song\", \"teeth\", \"hairs\", \"debt\", \"price_micros\", "
+            "\"born_ms\", \"tame\", \"mood\", \"print\", \"herd\", \"secret\" FROM \"beasts\" ORDER BY \"id\"");
     t.len = 0;
     record_sql_delete(&beast_type, &t);
     assert_sql(&t, "DELETE FROM \"beasts\" WHERE \"id\" = ?1");
     t.len = 0;
     record_sql_child_insert(&beast_type, at("legs"), &t);
-    assert_sql(
-        &t, "INSERT INTO \"beasts_legs\" (\"parent\", \"at\", \"shoe\", \"toes\") VALUES (?1, ?2, ?3, ?4)");
+    assert_sql(&t,
+               "INSERT INTO \"beasts_legs\" (\"parent\", \"at\", \"shoe\", \"toes\") VALUES (?1, ?2, ?3, ?4)");
     t.len = 0;
     record_sql_child_select(&beast_type, at("legs"), &t);
     assert_sql(&t, "SELECT \"shoe\", \"toes\" FROM \"beasts_legs\" WHERE \"parent\" = ?1 ORDER BY \"at\"");
@@ -318,7 +315,7 @@ static void the_sql_of_a_record_is_this(void **state)
 
 struct pair {
     uint32_t number;
-    int64_t from;
+    int64_t  from;
 };
 static const struct field pair_fields[] = {
     FIELD_U32(struct pair, number, 0, 9, SEEN_PUBLIC, STORED | KEY, "its number"),
@@ -329,8 +326,8 @@ static void an_upsert_sets_all_but_the_key(void **state)
 {
     (void)state;
     struct record_type type = RECORD_TYPE("pair", "pairs", struct pair, pair_fields, "two");
-    char room[256];
-    struct text t = TEXT_IN(room);
+    char               room[256];
+    struct text        t = TEXT_IN(room);
     record_sql_upsert(&type, &t);
     assert_sql(&t, "INSERT INTO \"pairs\" (\"number\", \"from\") VALUES (?1, ?2) ON CONFLICT (\"number\") "
                    "DO UPDATE SET \"from\" = excluded.\"from\"");

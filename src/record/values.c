@@ -11,8 +11,7 @@ static bool name_is_sound(const char *name)
 {
     if (!name || !name[0]) return false;
     for (; *name; name++)
-        if (!(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9') && *name != '_')
-            return false;
+        if (!(*name >= 'a' && *name <= 'z') && !(*name >= '0' && *name <= '9') && *name != '_') return false;
     return true;
 }
 
@@ -55,8 +54,7 @@ static bool field_can_be_key(const struct field *f)
 
 static bool is_sound_at(const struct record_type *type, bool is_item, int depth)
 {
-    if (depth > RECORD_DEPTH_MAX || !name_is_sound(type->name) || !name_is_sound(type->plural))
-        return false;
+    if (depth > RECORD_DEPTH_MAX || !name_is_sound(type->name) || !name_is_sound(type->plural)) return false;
     if (type->field_count == 0 || type->field_count > RECORD_FIELDS_MAX) return false;
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
@@ -96,8 +94,8 @@ int64_t field_i64(const struct field *f, const void *record)
 {
     uint32_t u32;
     uint64_t u64;
-    int64_t i64;
-    bool yes;
+    int64_t  i64;
+    bool     yes;
     switch (f->kind) {
     case FIELD_KIND_U32:
     case FIELD_KIND_SET:
@@ -166,9 +164,9 @@ struct err field_set_i64(const struct field *f, void *record, int64_t value)
     if (value < f->least) return ERR(INVALID, "a number is too small");
     if (value > f->most) return ERR(INVALID, "a number is too large");
 
-    char *at     = (char *)record + f->offset;
+    char    *at  = (char *)record + f->offset;
     uint32_t u32 = (uint32_t)value;
-    bool yes     = value != 0;
+    bool     yes = value != 0;
     switch (f->kind) {
     case FIELD_KIND_ENUM:
         if (!f->names[value]) return ERR(INVALID, "no word stands for this number");
@@ -219,8 +217,7 @@ static struct err set_word(const struct field *f, void *record, struct str word)
 struct err field_set_str(const struct field *f, void *record, struct str value)
 {
     if (f->kind == FIELD_KIND_ENUM) return set_word(f, record, value);
-    if (f->kind != FIELD_KIND_TEXT && f->kind != FIELD_KIND_LINES)
-        return ERR(INVALID, "the field is no text");
+    if (f->kind != FIELD_KIND_TEXT && f->kind != FIELD_KIND_LINES) return ERR(INVALID, "the field is no text");
     TRY(text_is_allowed(f, value));
 
     char *at = (char *)record + f->offset;
@@ -270,8 +267,7 @@ static struct err number_is_allowed(const struct field *f, const void *record)
     if (f->kind == FIELD_KIND_BOOL && yes > 1) return ERR(CORRUPT, "a bool is neither yes nor no");
     int64_t value = field_i64(f, record);
     if (value < f->least || value > f->most) return ERR(CORRUPT, "a number is out of its range");
-    if (f->kind == FIELD_KIND_ENUM && !f->names[value])
-        return ERR(CORRUPT, "no word stands for this number");
+    if (f->kind == FIELD_KIND_ENUM && !f->names[value]) return ERR(CORRUPT, "no word stands for this number");
     return OK;
 }
 
@@ -287,14 +283,12 @@ static struct err value_is_allowed(const struct field *f, const void *record, co
 {
     switch (f->kind) {
     case FIELD_KIND_ID:
-        if ((f->flags & KEY) != 0 && id_is_none(field_id(f, record)))
-            return ERR(CORRUPT, "the key is none");
+        if ((f->flags & KEY) != 0 && id_is_none(field_id(f, record))) return ERR(CORRUPT, "the key is none");
         return OK;
     case FIELD_KIND_TEXT:
     case FIELD_KIND_LINES:
         if (!memchr(place(f, record), 0, f->size)) return ERR(CORRUPT, "a text has no end");
-        return text_is_allowed(f, field_str(f, record)).code ? ERR(CORRUPT, "a text is out of its limits")
-                                                             : OK;
+        return text_is_allowed(f, field_str(f, record)).code ? ERR(CORRUPT, "a text is out of its limits") : OK;
     case FIELD_KIND_U32:
     case FIELD_KIND_U64:
     case FIELD_KIND_I64:
@@ -332,8 +326,8 @@ static bool items_eq(const struct field *f, const void *a, const void *b)
 bool record_stored_eq(const struct record_type *type, const void *a, const void *b)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
-        const struct field *f = &type->fields[i];
-        bool same             = true;
+        const struct field *f    = &type->fields[i];
+        bool                same = true;
         if ((f->flags & STORED) == 0) continue;
         if (f->kind == FIELD_KIND_LIST)
             same = items_eq(f, a, b);

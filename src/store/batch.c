@@ -16,8 +16,7 @@ static struct err no_memory(void)
 static uint64_t key_hash(const struct record_type *type, uint32_t place, const void *record)
 {
     const struct field *key = record_key(type);
-    uint64_t h =
-        key->kind == FIELD_KIND_ID ? id_hash(field_id(key, record)) : (uint64_t)field_i64(key, record);
+    uint64_t h = key->kind == FIELD_KIND_ID ? id_hash(field_id(key, record)) : (uint64_t)field_i64(key, record);
     h ^= place;
     h *= 0x9e3779b97f4a7c15u;
     return h ^ h >> 32;
@@ -47,7 +46,7 @@ static struct err grow_changes(struct batch *b, const struct record_type *const 
 {
     if (b->count < b->room) return OK;
     if (b->count >= STORE_CHANGES_MAX) return ERR(LIMIT, "a turn changes too many records");
-    uint32_t room          = b->room ? b->room * 2 : FIRST_CHANGES;
+    uint32_t       room    = b->room ? b->room * 2 : FIRST_CHANGES;
     struct change *changes = realloc(b->changes, room * sizeof *changes);
     if (!changes) return no_memory();
     b->changes      = changes;
@@ -76,8 +75,8 @@ static struct err grow_bytes(struct batch *b, size_t need)
     return OK;
 }
 
-struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type,
-                     const void *record, bool is_deletion)
+struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type, const void *record,
+                     bool is_deletion)
 {
     size_t size = (types[type]->size + (size_t)ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     TRY(grow_changes(b, types));

@@ -25,6 +25,7 @@ must_check struct err store_reader_open(const char *path, struct store_reader **
 void                  store_reader_close(struct store_reader *r); /* null is fine */
 
 /* Rows, newest key first. `each` may stop it by an error, which is then the result. */
-must_check struct err store_read(struct store_reader *r, const struct store_query *q, store_each each, void *context);
+must_check struct err store_read(struct store_reader *r, const struct store_query *q, store_each each,
+                                 void *context);
 
 #endif

@@ -28,7 +28,7 @@ static struct err prepare(sqlite3 *db, struct text *sql, sqlite3_stmt **out)
 
 static struct err prepare_list(sqlite3 *db, const struct record_type *type, struct list_statements *l)
 {
-    char room[STORE_SQL_MAX];
+    char        room[STORE_SQL_MAX];
     struct text sql = TEXT_IN(room);
     record_sql_child_insert(type, l->field, &sql);
     TRY(prepare(db, &sql, &l->insert));
@@ -40,7 +40,7 @@ static struct err prepare_list(sqlite3 *db, const struct record_type *type, stru
 
 struct err rows_prepare(sqlite3 *db, const struct record_type *type, struct type_statements *out)
 {
-    char room[STORE_SQL_MAX];
+    char        room[STORE_SQL_MAX];
     struct text sql = TEXT_IN(room);
     record_sql_upsert(type, &sql);
     TRY(prepare(db, &sql, &out->upsert));
@@ -75,7 +75,7 @@ void rows_finish(struct type_statements *s)
 
 static int bind_id(sqlite3_stmt *s, int at, struct id id)
 {
-    char room[ID_TEXT];
+    char        room[ID_TEXT];
     struct text t = TEXT_IN(room);
     if (id_is_none(id)) return sqlite3_bind_null(s, at);
     id_write(id, &t);
@@ -102,8 +102,7 @@ static int bind_field(sqlite3_stmt *s, int at, const struct field *f, const void
     case FIELD_KIND_I64:
     case FIELD_KIND_SET:
     case FIELD_KIND_BOOL: return sqlite3_bind_int64(s, at, field_i64(f, record));
-    case FIELD_KIND_BYTES:
-        return sqlite3_bind_blob(s, at, field_bytes(f, record), (int)f->size, SQLITE_STATIC);
+    case FIELD_KIND_BYTES: return sqlite3_bind_blob(s, at, field_bytes(f, record), (int)f->size, SQLITE_STATIC);
     case FIELD_KIND_LIST:
     case FIELD_KIND_COUNT: break;
     }
@@ -129,8 +128,7 @@ static struct err delete_list(const struct list_statements *l, const struct reco
     return run(l->delete);
 }
 
-static struct err put_list(const struct list_statements *l, const struct record_type *type,
-                           const void *record)
+static struct err put_list(const struct list_statements *l, const struct record_type *type, const void *record)
 {
     TRY(delete_list(l, type, record));
     for (uint32_t i = 0; i < field_count(l->field, record); i++) {
@@ -217,7 +215,7 @@ static struct err read_list(const struct list_statements *l, const struct record
 {
     TRY(bind_key(l->select, type, record));
     while (sqlite3_step(l->select) == SQLITE_ROW) {
-        void *item;
+        void      *item;
         struct err e = field_push(l->field, record, &item);
         if (e.code) return corrupt(type, l->field, e, complaint);
         TRY(rows_read(l->select, l->field->item, item, complaint));

@@ -54,7 +54,7 @@ static struct err create_tables(sqlite3 *db, const struct store_options *o, stru
 
 static struct err set_version(sqlite3 *db, uint32_t version, struct text *complaint)
 {
-    char room[128];
+    char        room[128];
     struct text sql = TEXT_IN(room);
     text_add(&sql, STR("DELETE FROM schema; INSERT INTO schema (version) VALUES ("));
     text_add_u64(&sql, version);
@@ -65,7 +65,7 @@ static struct err set_version(sqlite3 *db, uint32_t version, struct text *compla
 /* The id comes first: it stays with the file even if the rest is rolled back. */
 static struct err create_all(sqlite3 *db, const struct store_options *o, struct text *complaint)
 {
-    char room[64];
+    char        room[64];
     struct text sql = TEXT_IN(room);
     text_add(&sql, STR("PRAGMA application_id = "));
     text_add_u64(&sql, APPLICATION_ID);
@@ -84,10 +84,10 @@ static struct err migrate(sqlite3 *db, const struct store_options *o, uint32_t f
 /* ---- are these the tables of today's types? ---------------------------------------------------------- */
 
 /* Columns by name: a migration adds them at the end, wherever the type has them. */
-#define COLUMNS_SQL                                                                                        \
-    "SELECT t.name || '.' || c.name || ' ' || c.type || iif(c.\"notnull\", ' not null', '') || ' key ' "   \
-    "|| c.pk "                                                                                             \
-    "FROM sqlite_master t, pragma_table_info(t.name) c "                                                   \
+#define COLUMNS_SQL                                                                                      \
+    "SELECT t.name || '.' || c.name || ' ' || c.type || iif(c.\"notnull\", ' not null', '') || ' key ' " \
+    "|| c.pk "                                                                                           \
+    "FROM sqlite_master t, pragma_table_info(t.name) c "                                                 \
     "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'schema' ORDER BY 1"
 
 static struct str next_column(sqlite3_stmt *s, int *code)
@@ -103,7 +103,7 @@ static struct err compare_columns(sqlite3 *db, sqlite3 *model, struct text *comp
     TRY(store_err(sqlite3_prepare_v2(db, COLUMNS_SQL, -1, &is, NULL)));
     TRY(store_err(sqlite3_prepare_v2(model, COLUMNS_SQL, -1, &should, NULL)));
     for (;;) {
-        int is_code, should_code;
+        int        is_code, should_code;
         struct str has = next_column(is, &is_code), wants = next_column(should, &should_code);
         TRY(store_err(is_code));
         TRY(store_err(should_code));

@@ -11,24 +11,24 @@
 enum commit_state { COMMIT_NONE, COMMIT_ASKED, COMMIT_DONE, COMMIT_STOP };
 
 struct store {
-    struct store_options options;
-    sqlite3 *db;
-    int lock;
+    struct store_options   options;
+    sqlite3               *db;
+    int                    lock;
     struct type_statements statements[STORE_TYPES_MAX];
-    sqlite3_stmt *begin, *commit, *rollback;
+    sqlite3_stmt          *begin, *commit, *rollback;
 
     struct batch filling;    /* the loop's */
     struct batch committing; /* the thread's while a commit is asked */
-    struct err failure;      /* the first; everything after is refused with it */
-    store_done done;
-    void *done_context;
+    struct err   failure;    /* the first; everything after is refused with it */
+    store_done   done;
+    void        *done_context;
 
-    bool has_thread;
-    pthread_t thread;
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t changed;
+    bool              has_thread;
+    pthread_t         thread;
+    pthread_mutex_t   mutex; /* guards what follows */
+    pthread_cond_t    changed;
     enum commit_state state;
-    struct err result;
+    struct err        result;
 };
 
 struct err store_err(int sqlite_code)
@@ -64,10 +64,10 @@ static struct err write_changes(struct store *s)
 {
     const struct batch *b = &s->committing;
     for (uint32_t i = 0; i < b->count; i++) {
-        const struct change *c                   = &b->changes[i];
-        const struct record_type *type           = s->options.types[c->type];
+        const struct change          *c          = &b->changes[i];
+        const struct record_type     *type       = s->options.types[c->type];
         const struct type_statements *statements = &s->statements[c->type];
-        const void *record                       = b->bytes + c->at;
+        const void                   *record     = b->bytes + c->at;
         TRY(c->is_deletion ? rows_delete(statements, type, record) : rows_put(statements, type, record));
     }
     return OK;
@@ -89,8 +89,7 @@ static void *commit_thread(void *argument)
     struct store *s = argument;
     pthread_mutex_lock(&s->mutex);
     for (;;) {
-        while (s->state != COMMIT_ASKED && s->state != COMMIT_STOP)
-            pthread_cond_wait(&s->changed, &s->mutex);
+        while (s->state != COMMIT_ASKED && s->state != COMMIT_STOP) pthread_cond_wait(&s->changed, &s->mutex);
         if (s->state == COMMIT_STOP) break;
         pthread_mutex_unlock(&s->mutex);
         struct err result = write_batch(s);
@@ -144,10 +143,9 @@ static struct err quick_check(struct store *s, struct text *complaint)
 {
     sqlite3_stmt *statement = NULL;
     TRY(store_err(sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &statement, NULL)));
-    bool is_row = sqlite3_step(statement) == SQLITE_ROW;
-    struct str answer =
-        is_row ? str_from((const char *)sqlite3_column_text(statement, 0)) : STR("no answer");
-    bool fine = str_eq(answer, STR("ok"));
+    bool       is_row = sqlite3_step(statement) == SQLITE_ROW;
+    struct str answer = is_row ? str_from((const char *)sqlite3_column_text(statement, 0)) : STR("no answer");
+    bool       fine   = str_eq(answer, STR("ok"));
     if (!fine) text_add(complaint, answer);
     sqlite3_finalize(statement);
     return fine ? OK : ERR(CORRUPT, "the store's file is damaged or none of ours");
@@ -155,7 +153,7 @@ static struct err quick_check(struct store *s, struct text *complaint)
 
 static struct err lock_store(struct store *s)
 {
-    char room[STORE_PATH_MAX + 8];
+    char        room[STORE_PATH_MAX + 8];
     struct text path = TEXT_IN(room);
     text_add(&path, str_from(s->options.path));
     text_add(&path, STR(".lock"));
@@ -308,8 +306,8 @@ bool store_is_busy(const struct store *s)
 void store_finish(struct store *s)
 {
     pthread_mutex_lock(&s->mutex);
-    bool is_done      = s->state == COMMIT_DONE;
-    struct err result = s->result;
+    bool       is_done = s->state == COMMIT_DONE;
+    struct err result  = s->result;
     if (is_done) s->state = COMMIT_NONE;
     pthread_mutex_unlock(&s->mutex);
     if (!is_done) return;

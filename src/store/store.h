@@ -43,16 +43,18 @@ struct store_options {
 
 /* Checks the file (PRAGMA quick_check), its version and its tables against the types. `complaint` says more
  * than the error where there is more to say. */
-must_check struct err store_open(const struct store_options *options, struct store **out, struct text *complaint);
+must_check struct err store_open(const struct store_options *options, struct store **out,
+                                 struct text *complaint);
 void                  store_close(struct store *s); /* waits for a running commit; null is fine */
 
 /* Every record of a type with its lists, by key, checked against its table. Before the first put. */
-must_check struct err store_load(struct store *s, const struct record_type *type, store_each each, void *context,
-                                 struct text *complaint);
+must_check struct err store_load(struct store *s, const struct record_type *type, store_each each,
+                                 void *context, struct text *complaint);
 
 /* Into the running batch. The record's key must be set. */
 must_check struct err store_put(struct store *s, const struct record_type *type, const void *record);
-must_check struct err store_delete(struct store *s, const struct record_type *type, const void *record); /* by its key */
+must_check struct err store_delete(struct store *s, const struct record_type *type,
+                                   const void *record); /* by its key */
 
 /* Hands the batch over; one commit runs at a time. `done` is called from store_finish, with the result. */
 must_check struct err store_commit(struct store *s, store_done done, void *context);

@@ -48,13 +48,16 @@ struct type_statements {
 
 must_check struct err rows_prepare(sqlite3 *db, const struct record_type *type, struct type_statements *out);
 void                  rows_finish(struct type_statements *s);
-must_check struct err rows_put(const struct type_statements *s, const struct record_type *type, const void *record);
-must_check struct err rows_delete(const struct type_statements *s, const struct record_type *type, const void *record);
+must_check struct err rows_put(const struct type_statements *s, const struct record_type *type,
+                               const void *record);
+must_check struct err rows_delete(const struct type_statements *s, const struct record_type *type,
+                                  const void *record);
 must_check struct err rows_bind_id(sqlite3_stmt *s, int at, struct id id);
 /* The row that the statement stands at, its columns in field order. Lists stay as they are. */
-must_check struct err rows_read(sqlite3_stmt *s, const struct record_type *type, void *record, struct text *complaint);
-must_check struct err rows_load(const struct type_statements *s, const struct record_type *type, store_each each,
-                                void *context, struct text *complaint);
+must_check struct err rows_read(sqlite3_stmt *s, const struct record_type *type, void *record,
+                                struct text *complaint);
+must_check struct err rows_load(const struct type_statements *s, const struct record_type *type,
+                                store_each each, void *context, struct text *complaint);
 
 /* ---- the tables (schema.c) --------------------------------------------------------------------------- */
 

@@ -73,7 +73,7 @@ static void write_turns(int told, uint64_t turn)
 
 static uint64_t kill_at_a_random_time(uint64_t first, unsigned wait_us)
 {
-    int told[2];
+    int      told[2];
     uint64_t turn, last = first - 1;
     assert_int_equal(pipe(told), 0);
     pid_t child = fork();
@@ -103,9 +103,9 @@ static void nothing_told_is_lost_and_no_turn_is_half_there_after_kills(void **st
     print_message("seed=%u\n", seed);
     srand(seed);
     for (int kills = 0; kills < 40; kills++) {
-        uint64_t told    = kill_at_a_random_time(known + 1, (unsigned)rand() % 20000);
-        struct store *s  = opened();
-        struct loaded *l = loaded(s);
+        uint64_t       told = kill_at_a_random_time(known + 1, (unsigned)rand() % 20000);
+        struct store  *s    = opened();
+        struct loaded *l    = loaded(s);
         assert_int_equal(l->machine_count, 2);
         assert_true(told > known);
         assert_true(l->machines[0].beats >= told);

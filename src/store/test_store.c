@@ -38,7 +38,7 @@ static void a_changed_record_replaces_its_row_and_its_list(void **state)
 {
     (void)state;
     struct machine m = a_machine(1);
-    struct store *s  = opened();
+    struct store  *s = opened();
     put(s, &machine_type, &m);
     commit(s);
     m.gpus_count         = 1;
@@ -57,7 +57,7 @@ static void a_changed_record_replaces_its_row_and_its_list(void **state)
 static void of_several_puts_of_a_key_the_last_counts(void **state)
 {
     (void)state;
-    struct store *s  = opened();
+    struct store  *s = opened();
     struct machine m = a_machine(1);
     put_tally(s, 1, 1);
     put_tally(s, 2, 1);
@@ -78,7 +78,7 @@ static void of_several_puts_of_a_key_the_last_counts(void **state)
 static void a_deleted_record_leaves_nothing_of_its_list(void **state)
 {
     (void)state;
-    struct store *s  = opened();
+    struct store  *s = opened();
     struct machine m = a_machine(1);
     put(s, &machine_type, &m);
     commit(s);
@@ -109,7 +109,7 @@ static void a_large_turn_is_kept_whole(void **state)
 static void the_loop_is_woken_when_a_commit_is_durable(void **state)
 {
     (void)state;
-    struct store *s  = opened();
+    struct store  *s = opened();
     struct outcome o = { 0 };
     for (uint64_t turn = 1; turn <= 50; turn++) {
         put_tally(s, 1, turn);
@@ -138,7 +138,7 @@ static void closing_waits_for_a_commit_that_runs(void **state)
 {
     (void)state;
     struct outcome o = { 0 };
-    struct store *s  = opened();
+    struct store  *s = opened();
     for (uint64_t i = 0; i < 2000; i++) put_tally(s, i, i);
     assert_int_equal(store_commit(s, on_done, &o).code, ERR_NONE);
     store_close(s);
@@ -152,8 +152,8 @@ static void a_store_is_open_in_one_place_only(void **state)
 {
     (void)state;
     struct store_options o = store_options();
-    struct store *s = opened(), *other = NULL;
-    struct err e = open_with(&o, &other);
+    struct store        *s = opened(), *other = NULL;
+    struct err           e = open_with(&o, &other);
     assert_int_equal(e.code, ERR_CONFLICT);
     assert_string_equal(e.why, "another process holds the store");
     store_close(s);
@@ -164,7 +164,7 @@ static void nobody_else_may_read_the_file(void **state)
 {
     (void)state;
     struct store *s = opened();
-    struct stat st;
+    struct stat   st;
     put_tally(s, 1, 1);
     commit(s);
     assert_int_equal(stat(store_path, &st), 0);

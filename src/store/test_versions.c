@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #define OLD_TALLIES "CREATE TABLE tallies (number INTEGER PRIMARY KEY NOT NULL) STRICT;"
-#define OLD_MACHINES                                                                                       \
-    "CREATE TABLE machines (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, beats INTEGER NOT NULL,"     \
+#define OLD_MACHINES                                                                                   \
+    "CREATE TABLE machines (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, beats INTEGER NOT NULL," \
     " ask_micros INTEGER NOT NULL, held INTEGER NOT NULL, mood TEXT NOT NULL, cluster TEXT) STRICT;"
 
 static const char *const migrations[] = {
@@ -26,7 +26,7 @@ static void an_older_store_is_brought_forward(void **state)
 {
     (void)state;
     struct store_options o = store_options();
-    struct store *s        = NULL;
+    struct store        *s = NULL;
     o.migrations           = migrations;
     o.migration_count      = countof(migrations);
     sql("PRAGMA application_id = 1768910437; CREATE TABLE schema (version INTEGER NOT NULL) STRICT;"
@@ -41,10 +41,10 @@ static void an_older_store_is_brought_forward(void **state)
 static void migrations_must_lead_to_the_tables_of_the_types(void **state)
 {
     (void)state;
-    struct store_options o = store_options();
-    struct text complaint  = TEXT_IN(store_said);
-    o.migrations           = migrations;
-    o.migration_count      = countof(migrations);
+    struct store_options o         = store_options();
+    struct text          complaint = TEXT_IN(store_said);
+    o.migrations                   = migrations;
+    o.migration_count              = countof(migrations);
     assert_int_equal(store_check_migrations(&o, OLD_TALLIES OLD_MACHINES, 0, &complaint).code, ERR_NONE);
     o.migration_count = 1;
     assert_int_equal(store_check_migrations(&o, OLD_TALLIES OLD_MACHINES, 0, &complaint).code, ERR_CORRUPT);
@@ -58,7 +58,7 @@ static void a_migration_that_fails_changes_nothing(void **state)
 {
     (void)state;
     static const char *const broken[] = { "DELETE FROM tallies; SELECT * FROM nowhere" };
-    struct store *s                   = opened();
+    struct store            *s        = opened();
     put_tally(s, 1, 1);
     commit(s);
     store_close(s);
@@ -76,7 +76,7 @@ static void a_newer_store_is_refused(void **state)
 {
     (void)state;
     struct store_options o = store_options();
-    struct store *s        = opened();
+    struct store        *s = opened();
     store_close(s);
     sql("UPDATE schema SET version = 7");
     struct err e = open_with(&o, &s);
@@ -88,7 +88,7 @@ static void a_file_that_is_no_store_is_refused_and_left_alone(void **state)
 {
     (void)state;
     struct store_options o = store_options();
-    struct store *s        = NULL;
+    struct store        *s = NULL;
     sql("CREATE TABLE mine (a TEXT)");
     assert_int_equal(open_with(&o, &s).code, ERR_CORRUPT);
     sql("INSERT INTO mine VALUES ('still here')");
@@ -103,7 +103,7 @@ static void a_damaged_file_is_refused(void **state)
 {
     (void)state;
     struct store_options o = store_options();
-    struct store *s        = opened();
+    struct store        *s = opened();
     for (uint64_t i = 0; i < 4000; i++) put_tally(s, i, i);
     commit(s);
     store_close(s);
@@ -128,21 +128,20 @@ static void a_row_that_its_table_does_not_allow_is_refused(void **state)
           "machines.name: a text holds control characters or is not UTF-8" },
         { "UPDATE machines SET key = x'00'", "machines.key: the number of bytes is another" },
         { "UPDATE machines SET cluster = 'x'", "machines.cluster: an id has 16 letters" },
-        { "UPDATE machines_gpus SET memory_mib = 0 WHERE at = 1",
-          "chips.memory_mib: a number is too small" },
+        { "UPDATE machines_gpus SET memory_mib = 0 WHERE at = 1", "chips.memory_mib: a number is too small" },
         { "INSERT INTO machines_gpus SELECT parent, at + 10, name, memory_mib FROM machines_gpus",
           "machines.gpus: a list is too long" },
     };
     struct store_options o = store_options();
-    struct machine m       = a_machine(1);
+    struct machine       m = a_machine(1);
     for (size_t i = 0; i < countof(rows); i++) {
         struct store *s = opened();
         put(s, &machine_type, &m);
         commit(s);
         store_close(s);
         sql(rows[i].change);
-        struct loaded l       = { .machine_count = 0 };
-        struct text complaint = TEXT_IN(store_said);
+        struct loaded l         = { .machine_count = 0 };
+        struct text   complaint = TEXT_IN(store_said);
         assert_int_equal(open_with(&o, &s).code, ERR_NONE);
         assert_int_equal(store_load(s, &machine_type, keep_machine, &l, &complaint).code, ERR_CORRUPT);
         text_z(&complaint);

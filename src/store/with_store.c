@@ -41,8 +41,7 @@ static const struct field tally_fields[] = {
     FIELD_U64(struct tally, number, 0, INT64_MAX, SEEN_PUBLIC, STORED | KEY, "its number"),
     FIELD_U64(struct tally, value, 0, INT64_MAX, SEEN_PUBLIC, STORED, "its value"),
 };
-const struct record_type tally_type =
-    RECORD_TYPE("tally", "tallies", struct tally, tally_fields, "a count");
+const struct record_type tally_type = RECORD_TYPE("tally", "tallies", struct tally, tally_fields, "a count");
 
 static const struct record_type *const types[] = { &machine_type, &tally_type };
 
@@ -51,7 +50,7 @@ static const struct record_type *const types[] = { &machine_type, &tally_type };
 char store_path[96], store_said[512];
 
 static char folder[64];
-static int woken[2];
+static int  woken[2];
 
 int renew_pipe(void)
 {
@@ -83,15 +82,14 @@ static void wake(void *context)
 
 struct store_options store_options(void)
 {
-    return (struct store_options){
-        .path = store_path, .types = types, .type_count = countof(types), .wake = wake
-    };
+    return (
+        struct store_options){ .path = store_path, .types = types, .type_count = countof(types), .wake = wake };
 }
 
 struct err open_with(const struct store_options *o, struct store **out)
 {
     struct text complaint = TEXT_IN(store_said);
-    struct err e          = store_open(o, out, &complaint);
+    struct err  e         = store_open(o, out, &complaint);
     text_z(&complaint);
     return e;
 }
@@ -99,8 +97,8 @@ struct err open_with(const struct store_options *o, struct store **out)
 struct store *opened(void)
 {
     struct store_options o = store_options();
-    struct store *s        = NULL;
-    struct err e           = open_with(&o, &s);
+    struct store        *s = NULL;
+    struct err           e = open_with(&o, &s);
     if (e.code) print_error("%s: %s\n", e.why, store_said);
     assert_int_equal(e.code, ERR_NONE);
     return s;
@@ -140,7 +138,7 @@ static struct err keep_tally(void *context, const void *record)
 struct loaded *loaded(struct store *s)
 {
     static struct loaded l;
-    struct text complaint = TEXT_IN(store_said);
+    struct text          complaint = TEXT_IN(store_said);
     l.machine_count = l.tally_count = 0;
     assert_int_equal(store_load(s, &machine_type, keep_machine, &l, &complaint).code, ERR_NONE);
     assert_int_equal(store_load(s, &tally_type, keep_tally, &l, &complaint).code, ERR_NONE);
@@ -150,7 +148,7 @@ struct loaded *loaded(struct store *s)
 void sql(const char *statements)
 {
     sqlite3 *db;
-    char *error = NULL;
+    char    *error = NULL;
     assert_int_equal(sqlite3_open(store_path, &db), SQLITE_OK);
     if (sqlite3_exec(db, statements, NULL, NULL, &error) != SQLITE_OK) fail_msg("%s", error);
     sqlite3_close(db);
@@ -181,7 +179,7 @@ void on_done(void *context, struct err result)
 void await_wake(void)
 {
     struct pollfd p = { .fd = woken[0], .events = POLLIN };
-    char byte;
+    char          byte;
     assert_int_equal(poll(&p, 1, 20000), 1);
     assert_int_equal(read(woken[0], &byte, 1), 1);
 }

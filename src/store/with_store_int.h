@@ -5,27 +5,26 @@
 
 #include "store.h"
 
-
 enum mood { MOOD_CALM, MOOD_WILD, MOOD_COUNT };
 
 struct chip {
-    char name[12];
+    char     name[12];
     uint32_t memory_mib;
     uint32_t heat;
 };
 
 struct machine {
-    struct device_id id;
-    char name[16];
-    uint64_t beats;
-    struct money ask;
-    bool held;
-    enum mood mood;
-    uint8_t key[4];
+    struct device_id  id;
+    char              name[16];
+    uint64_t          beats;
+    struct money      ask;
+    bool              held;
+    enum mood         mood;
+    uint8_t           key[4];
     struct cluster_id cluster;
-    uint32_t load;
-    struct chip gpus[4];
-    uint32_t gpus_count;
+    uint32_t          load;
+    struct chip       gpus[4];
+    uint32_t          gpus_count;
 };
 
 struct tally {
@@ -37,12 +36,12 @@ extern const struct record_type machine_type, tally_type;
 
 struct loaded {
     struct machine machines[8];
-    struct tally tallies[4096];
-    uint32_t machine_count, tally_count;
+    struct tally   tallies[4096];
+    uint32_t       machine_count, tally_count;
 };
 
 struct outcome {
-    int calls;
+    int        calls;
     struct err result;
 };
 

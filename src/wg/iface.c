@@ -31,9 +31,9 @@ static struct rtattr *request_add(struct request *r, uint16_t type, const void *
 {
     size_t at = NLMSG_ALIGN(r->head.nlmsg_len);
     check(at + RTA_LENGTH(bytes) <= sizeof *r);
-    struct rtattr *a   = (struct rtattr *)(void *)((char *)r + at);
-    a->rta_type        = type;
-    a->rta_len         = (uint16_t)RTA_LENGTH(bytes);
+    struct rtattr *a = (struct rtattr *)(void *)((char *)r + at);
+    a->rta_type      = type;
+    a->rta_len       = (uint16_t)RTA_LENGTH(bytes);
     if (bytes) memcpy(RTA_DATA(a), value, bytes);
     r->head.nlmsg_len = (uint32_t)(at + RTA_ALIGN(a->rta_len));
     return a;
@@ -119,7 +119,7 @@ static struct err link_index(int fd, const char *name, int *out)
     link_request(&r, RTM_GETLINK, 0, name, 0);
     r.head.nlmsg_flags = NLM_F_REQUEST;
     if (send(fd, &r, r.head.nlmsg_len, 0) < 0) return ERR(IO, "the interface can't be asked for");
-    ssize_t got = recv(fd, answer, sizeof answer, 0);
+    ssize_t                got  = recv(fd, answer, sizeof answer, 0);
     const struct nlmsghdr *head = (const void *)answer;
     if (got < (ssize_t)NLMSG_LENGTH(sizeof(struct ifinfomsg)) || head->nlmsg_type != RTM_NEWLINK)
         return ERR(MISSING, "there is no such interface");
@@ -153,8 +153,8 @@ static void tell_watcher(int fd, pid_t watcher, int index)
     struct {
         struct nlmsghdr  head;
         struct ifinfomsg link;
-    } news = { { .nlmsg_len = sizeof news, .nlmsg_type = RTM_NEWLINK },
-               { .ifi_index = index, .ifi_flags = IFF_UP | IFF_RUNNING } };
+    } news                = { { .nlmsg_len = sizeof news, .nlmsg_type = RTM_NEWLINK },
+                              { .ifi_index = index, .ifi_flags = IFF_UP | IFF_RUNNING } };
     struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_pid = (uint32_t)watcher };
     if (sendto(fd, &news, sizeof news, MSG_DONTWAIT, (const void *)&to, sizeof to) < 0) return;
 }

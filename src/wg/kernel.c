@@ -68,7 +68,8 @@ static void peer_words(struct command *c, const struct wg_peer *p)
     word_written(c, &address);
 }
 
-static struct command command_for(struct wg_device *d, const struct wg_ask *a, char netns_word[WG_PATH_TEXT + 8])
+static struct command command_for(struct wg_device *d, const struct wg_ask *a,
+                                  char netns_word[WG_PATH_TEXT + 8])
 {
     struct command c = { .size = (a->count + 1) * PEER_LETTERS };
     c.words          = wg_alloc((a->count * PEER_WORDS + WORDS_BEFORE + 4) * sizeof *c.words);

@@ -9,8 +9,9 @@
 
 const char *const wg_kind_names[WG_KIND_COUNT] = { [WG_USERSPACE] = "wireguard-go", [WG_KERNEL] = "kernel" };
 
-static const struct wg_backend *const backends[WG_KIND_COUNT] = { [WG_USERSPACE] = &userspace_backend,
-                                                                  [WG_KERNEL]    = &kernel_backend };
+static const struct wg_backend *const backends[WG_KIND_COUNT] = {
+    [WG_USERSPACE] = &userspace_backend, [WG_KERNEL] = &kernel_backend
+};
 
 #define READY_TICK_MS 500
 #define IN_BYTES_MAX (64u << 20) /* WG_PEERS_MAX peers, as wireguard-go tells of them */
@@ -374,7 +375,7 @@ static struct err copy_options(struct wg_device *d, const struct wg_options *o)
     TRY(str_copy(str_from(o->address), d->address, sizeof d->address));
     TRY(str_copy(str_from(o->netns), d->netns, sizeof d->netns));
     TRY(sys_make_dirs(d->dir, 0700));
-    d->o = *o;
+    d->o         = *o;
     d->o.program = d->o.dir = d->o.name = d->o.address = d->o.netns = NULL; /* the copies count */
     from_write(d);
     return OK;
@@ -416,7 +417,8 @@ void wg_leave(struct wg_device *d)
     end(d, OK);
 }
 
-struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count, wg_on_done done, void *ctx)
+struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count, wg_on_done done,
+                        void *ctx)
 {
     check(count > 0 && count <= WG_PEERS_A_CALL);
     for (size_t i = 0; i < count; i++) {

@@ -69,7 +69,7 @@ struct err memo_read(const char *dir, const char *name, struct wg_memo *out)
     size_t len;
     TRY(path_of(dir, name, "device", path));
     TRY(sys_read_file(path, content, sizeof content, &len));
-    *out             = (struct wg_memo){ 0 };
+    *out            = (struct wg_memo){ 0 };
     struct str rest = { content, len }, line, key, value;
     while (rest.len) {
         str_split(rest, '\n', &line, &rest);
@@ -102,8 +102,8 @@ static struct err process_read(pid_t pid, struct process *out)
     TRY(sys_read_file(path, line, sizeof line, &len));
     const char *bracket = memrchr(line, ')', len);
     if (!bracket) return ERR(CORRUPT, "a process has no state");
-    struct str rest  = str_skip((struct str){ line, len }, (size_t)(bracket - line) + 2), field = { 0 };
-    out->state       = rest.len ? rest.ptr[0] : 'X';
+    struct str rest = str_skip((struct str){ line, len }, (size_t)(bracket - line) + 2), field = { 0 };
+    out->state = rest.len ? rest.ptr[0] : 'X';
     for (unsigned at = 3; at <= 20; at++) str_split(rest, ' ', &field, &rest);
     TRY(str_to_u64(field, &out->threads));
     for (unsigned at = 21; at <= 22; at++) str_split(rest, ' ', &field, &rest);

@@ -109,12 +109,12 @@ static struct wg_options options(const char *suffix, const char *address, const 
     static char       names[4][WG_NAME_TEXT];
     static unsigned   at;
     char             *name = names[at++ % countof(names)];
-    struct wg_options o    = { .program = PROGRAM,
-                               .dir     = folder,
-                               .name    = name,
-                               .mtu     = 1420,
-                               .address = address,
-                               .netns   = netns,
+    struct wg_options o    = { .program     = PROGRAM,
+                               .dir         = folder,
+                               .name        = name,
+                               .mtu         = 1420,
+                               .address     = address,
+                               .netns       = netns,
                                .prefix_bits = 16 };
     snprintf(name, WG_NAME_TEXT, "iw%ld%s", (long)getpid(), suffix);
     memset(o.secret, seed, sizeof o.secret);
@@ -172,7 +172,8 @@ static size_t files_in_folder(void)
     return count;
 }
 
-static void set_peer(struct watch *w, const struct wg_options *other, uint16_t port, const char *address, uint16_t keepalive_s)
+static void set_peer(struct watch *w, const struct wg_options *other, uint16_t port, const char *address,
+                     uint16_t keepalive_s)
 {
     struct wg_peer p = { .keepalive_s = keepalive_s };
     mesh_key_public(other->secret, p.key);
@@ -283,7 +284,8 @@ static void a_handshake_that_came_too_early_is_soon_begun_anew(void **state)
     set_peer(&b, &oa, 0, "10.99.0.1", 0);
     while (!a.first.handshake_ms && net_now_ms(net) - from_ms < 3000) read_peers(&a);
     assert_int_not_equal(a.first.handshake_ms, 0);
-    printf("a handshake too early came to its end %llu ms later\n", (unsigned long long)(net_now_ms(net) - from_ms));
+    printf("a handshake too early came to its end %llu ms later\n",
+           (unsigned long long)(net_now_ms(net) - from_ms));
     assert_int_equal(shell("ip netns exec %s ping -qc1 -W1 10.99.0.2 >/dev/null", space_a), 0);
     remove_device(&a);
     remove_device(&b);
@@ -423,7 +425,7 @@ static void asks_wait_until_it_is_ready_and_texts_are_checked_before(void **stat
     assert_int_equal(w.peers, 1);
     assert_string_equal(w.first.endpoint, "127.0.0.1:4711");
 
-    static const char *const bad_places[] = { "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", "host:1",
+    static const char *const bad_places[] = { "127.0.0.1", "127.0.0.1:0",   "127.0.0.1:70000",       "host:1",
                                               "::1:5",     "[127.0.0.1]:5", "1.1.1.1:5\nremove=true" };
     for (size_t i = 0; i < countof(bad_places); i++) {
         snprintf(p.endpoint, sizeof p.endpoint, "%s", bad_places[i]);
@@ -467,10 +469,11 @@ static void two_thousand_peers_are_taken_and_told(void **state)
 static void an_answer_is_read_whole_or_refused(void **state)
 {
     (void)state;
-    struct wg_answer a    = { 0 };
-    struct str       good = STR("private_key=00\nlisten_port=51820\npublic_key=" KEY_HEX
-                                "\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=12\nlast_handshake_time_nsec=34000000\n"
-                                      "tx_bytes=5\nrx_bytes=6\nnew_in_a_later_version=x\nerrno=0\n\n");
+    struct wg_answer a = { 0 };
+    struct str       good =
+        STR("private_key=00\nlisten_port=51820\npublic_key=" KEY_HEX
+            "\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=12\nlast_handshake_time_nsec=34000000\n"
+            "tx_bytes=5\nrx_bytes=6\nnew_in_a_later_version=x\nerrno=0\n\n");
     assert_int_equal(uapi_read(good, &a).code, ERR_NONE);
     assert_int_equal(a.listen_port, 51820);
     assert_int_equal(a.count, 1);
@@ -487,7 +490,8 @@ static void an_answer_is_read_whole_or_refused(void **state)
     assert_int_equal(uapi_read(STR("listen_port=65536\nerrno=0\n\n"), &a).code, ERR_CORRUPT);
     answer_free(&a);
 
-    for (size_t cut = 0; cut < good.len; cut++) assert_int_equal(uapi_answer_end((struct str){ good.ptr, cut }, cut / 2), 0);
+    for (size_t cut = 0; cut < good.len; cut++)
+        assert_int_equal(uapi_answer_end((struct str){ good.ptr, cut }, cut / 2), 0);
     for (size_t from = 0; from < good.len; from++) assert_int_equal(uapi_answer_end(good, from), good.len);
 }
 
@@ -510,7 +514,8 @@ static void a_dump_of_the_kernels_device_is_read(void **state)
     assert_int_equal(a.peers[0].key[31], 31);
     assert_string_equal(a.peers[1].endpoint, "");
     answer_free(&a);
-    assert_int_equal(kernel_read_dump(STR(KEY_64 "\t" KEY_64 "\t51821\toff\n" KEY_64 "\t(none)\n"), &a).code, ERR_CORRUPT);
+    assert_int_equal(kernel_read_dump(STR(KEY_64 "\t" KEY_64 "\t51821\toff\n" KEY_64 "\t(none)\n"), &a).code,
+                     ERR_CORRUPT);
     answer_free(&a);
 }
 

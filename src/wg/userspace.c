@@ -54,8 +54,8 @@ static void say_one(struct wg_device *d, const struct wg_ask *a)
     else
         t = (struct text){ .ptr = strdup("get=1\n\n"), .len = 7 };
     check(t.ptr);
-    s->bytes      = t.ptr;
-    s->write.data = s;
+    s->bytes       = t.ptr;
+    s->write.data  = s;
     uv_buf_t bytes = uv_buf_init(t.ptr, (unsigned)t.len);
     if (uv_write(&s->write, (uv_stream_t *)&d->pipe, &bytes, 1, on_said)) on_said(&s->write, 0);
 }
@@ -96,7 +96,7 @@ static void on_room(uv_handle_t *handle, size_t wanted, uv_buf_t *out)
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
 {
-    struct wg_device *d = stream->data;
+    struct wg_device *d     = stream->data;
     scoped_mem char  *bytes = room->base;
     if (got == 0) return;
     if (got < 0)
@@ -143,7 +143,8 @@ static struct err listener_make(const struct wg_device *d, int *out)
         return ERR(CONFLICT, "another program has a device of that name");
     unlink(at.sun_path);
     scoped_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (const void *)&at, sizeof at) < 0 || listen(fd, SOCKET_BACKLOG) < 0)
+    if (fd < 0 || fchmod(fd, 0600) < 0 || bind(fd, (const void *)&at, sizeof at) < 0 ||
+        listen(fd, SOCKET_BACKLOG) < 0)
         return ERR(IO, "the socket for wireguard-go can't be made");
     *out = sys_take_fd(&fd);
     return OK;
@@ -172,29 +173,32 @@ static struct err spawn(struct wg_device *d)
     TRY(listener_make(d, &listener));
     d->has_socket = true;
 
-    char              *arguments[]   = { d->program, d->name, NULL };
-    char               path[4096 + 8];
-    const char        *known         = getenv("PATH");
-    char              *environment[] = { (char *)"WG_PROCESS_FOREGROUND=1", (char *)"LOG_LEVEL=error",
-                                         (char *)"WG_UAPI_FD=3", path, NULL };
-    uv_stdio_container_t stdio[] = { { .flags = UV_IGNORE },
-                                     { .flags = UV_INHERIT_FD, .data.fd = log },
-                                     { .flags = UV_INHERIT_FD, .data.fd = log },
-                                     [LISTENER_FD] = { .flags = UV_INHERIT_FD, .data.fd = listener } };
-    snprintf(path, sizeof path, "PATH=%s", known ? known : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    char                *arguments[] = { d->program, d->name, NULL };
+    char                 path[4096 + 8];
+    const char          *known         = getenv("PATH");
+    char                *environment[] = { (char *)"WG_PROCESS_FOREGROUND=1", (char *)"LOG_LEVEL=error",
+                                           (char *)"WG_UAPI_FD=3", path, NULL };
+    uv_stdio_container_t stdio[]       = { { .flags = UV_IGNORE },
+                                           { .flags = UV_INHERIT_FD, .data.fd = log },
+                                           { .flags = UV_INHERIT_FD, .data.fd = log },
+                                           [LISTENER_FD] = { .flags = UV_INHERIT_FD, .data.fd = listener } };
+    snprintf(path, sizeof path, "PATH=%s",
+             known ? known : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     /* A session of its own: it outlives us. */
-    uv_process_options_t o = { .exit_cb     = on_exit_seen,
-                               .file        = d->program,
-                               .args        = arguments,
-                               .env         = environment,
-                               .flags       = UV_PROCESS_DETACHED,
-                               .stdio_count = countof(stdio),
-                               .stdio       = stdio };
+    uv_process_options_t o      = { .exit_cb     = on_exit_seen,
+                                    .file        = d->program,
+                                    .args        = arguments,
+                                    .env         = environment,
+                                    .flags       = UV_PROCESS_DETACHED,
+                                    .stdio_count = countof(stdio),
+                                    .stdio       = stdio };
     int                  failed = uv_spawn(net_uv_loop(d->net), &d->process, &o);
     d->process.data             = d;
     d->has_process              = true; /* a handle also when it failed */
     d->handles++;
-    if (failed) return failed == UV_ENOENT ? ERR(MISSING, "wireguard-go is not there") : ERR(IO, "wireguard-go can't be started");
+    if (failed)
+        return failed == UV_ENOENT ? ERR(MISSING, "wireguard-go is not there")
+                                   : ERR(IO, "wireguard-go can't be started");
 
     d->memo.pid = uv_process_get_pid(&d->process);
     TRY(process_start_time(d->memo.pid, &d->memo.start_time));

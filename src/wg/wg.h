@@ -50,11 +50,12 @@ struct wg_options {
 
 /* What a peer is to be from now on. */
 struct wg_peer {
-    uint8_t  key[WG_KEY_BYTES];
-    bool     gone;                       /* remove it; the rest is not looked at */
-    char     endpoint[WG_PLACE_TEXT];    /* ""; leaves it as it is */
-    char     address[WG_ADDRESS_TEXT];   /* the one allowed address, taken from whoever had it; "": may carry nothing */
-    uint16_t keepalive_s;                /* 0: none */
+    uint8_t key[WG_KEY_BYTES];
+    bool    gone;                    /* remove it; the rest is not looked at */
+    char    endpoint[WG_PLACE_TEXT]; /* ""; leaves it as it is */
+    char    address
+        [WG_ADDRESS_TEXT]; /* the one allowed address, taken from whoever had it; "": may carry nothing */
+    uint16_t keepalive_s;  /* 0: none */
     /* WireGuard repeats a handshake that got no answer only after 5 s. When the other side learns of us at about the same
      * time, that is long: until the first answer the handshake is begun anew after so long, then twice as long, and so
      * on, for WG_INSIST_MS in all, for up to 256 peers at once. Needs a keepalive, which begins it. 0: WireGuard's way. */
@@ -82,17 +83,17 @@ typedef void (*wg_on_done)(void *ctx, struct err e);
 typedef void (*wg_on_seen)(void *ctx, struct err e, const struct wg_seen *peers, size_t count); /* borrowed */
 
 /* Makes it, or adopts the one of that name in that folder, if it was made whole. The options are copied. */
-must_check struct err wg_make(struct net *n, const struct wg_options *o, const struct wg_calls *calls, void *ctx,
-                              struct wg_device **out);
-void wg_remove(struct wg_device *d);
-void wg_leave(struct wg_device *d);
+must_check struct err wg_make(struct net *n, const struct wg_options *o, const struct wg_calls *calls,
+                              void *ctx, struct wg_device **out);
+void                  wg_remove(struct wg_device *d);
+void                  wg_leave(struct wg_device *d);
 
 /* Both may be asked from wg_make on; they wait until it is ready. Each is answered later, with an error if the
  * device ends before. The peers, up to WG_PEERS_A_CALL, are copied; `done` may be null. ERR_INVALID at once, and no
  * answer, if a text is no endpoint or no address. */
-must_check struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count, wg_on_done done,
-                                   void *ctx);
-void wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx);
+must_check struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count,
+                                   wg_on_done done, void *ctx);
+void                  wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx);
 
 /* For a worker's start: removes every device of DIR that `wanted` does not want (null: all of them), before any is
  * made. Blocks up to a second. */

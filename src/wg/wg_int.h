@@ -16,7 +16,7 @@
 #include <uv.h>
 
 #define WG_PATH_TEXT 512
-#define WG_POLL_MS 5 /* how often is looked whether a process has gone */
+#define WG_POLL_MS 5    /* how often is looked whether a process has gone */
 #define WG_TERM_MS 1000 /* a process that has not ended by then is killed */
 
 /* Memory is either there or the program ends. Zeroed. */
@@ -35,7 +35,7 @@ struct wg_memo {
 
 must_check struct err memo_write(const char *dir, const char *name, const struct wg_memo *m);
 must_check struct err memo_read(const char *dir, const char *name, struct wg_memo *out); /* ERR_MISSING */
-void                  memo_remove(const char *dir, const char *name); /* and the log */
+void                  memo_remove(const char *dir, const char *name);                    /* and the log */
 
 bool                  process_is_alive(pid_t pid, uint64_t start_time);
 must_check struct err process_start_time(pid_t pid, uint64_t *out);
@@ -49,11 +49,11 @@ struct iface {
     char     address[WG_ADDRESS_TEXT]; /* "" for none */
     uint32_t prefix_bits;
     char     netns[WG_PATH_TEXT]; /* "" for ours */
-    pid_t    watcher; /* a wireguard-go to be told that its device is up; 0: none */
+    pid_t    watcher;             /* a wireguard-go to be told that its device is up; 0: none */
 };
 
 must_check struct err iface_create_kernel(const char *name); /* of WireGuard, in our namespace */
-must_check struct err iface_raise(const struct iface *f);    /* moves it, gives it MTU and address, sets it up */
+must_check struct err iface_raise(const struct iface *f); /* moves it, gives it MTU and address, sets it up */
 must_check struct err iface_remove(const char *name, const char *netns); /* absent is well */
 
 /* ---- what is said to a device ----------------------------------------------------------------------- */
