@@ -3,7 +3,9 @@
 #include "sys/sys.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILE_BYTES_MAX 16384
 
@@ -177,6 +179,23 @@ static struct err read_flags(struct config *c, char **argv, bool file_only, bool
     return OK;
 }
 
+/* A name without a folder becomes the path that PATH gives it, so that all who start or look for the program
+ * mean the same one. Unknown, it stays a name. */
+static void find_program(char *name, size_t size)
+{
+    struct str folder, rest = str_from(getenv("PATH"));
+    char       path[CONFIG_PATH_TEXT];
+    while (rest.len && !strchr(name, '/')) {
+        struct text t = TEXT_IN(path);
+        str_split(rest, ':', &folder, &rest);
+        text_add(&t, folder);
+        text_add_char(&t, '/');
+        text_add(&t, str_from(name));
+        if (folder.len && !access(text_z(&t), X_OK) && !t.full && !str_copy(text_str(&t), name, size).code)
+            return;
+    }
+}
+
 struct err config_read(struct config *c, int argc, char **argv, struct text *complaint)
 {
     bool named = false;
@@ -191,6 +210,7 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
         say(complaint, "mesh_device", str_from(c->mesh_device), "wireguard-go or kernel");
         return ERR(INVALID, "the mesh device is unknown");
     }
+    find_program(c->wireguard_go, sizeof c->wireguard_go);
     return OK;
 }
 

@@ -109,6 +109,22 @@ static void a_mistake_is_refused_with_its_place_and_reason(void **state)
     }
 }
 
+static void the_mesh_program_is_the_one_that_the_path_knows(void **state)
+{
+    (void)state;
+    struct config    c;
+    char             complaint[512];
+    scoped_mem char *was = strdup(getenv("PATH"));
+    setenv("PATH", "/nowhere::/bin:/usr/bin", 1);
+    assert_int_equal(read_config("wireguard_go=true\n", "--config FILE", &c, complaint).code, ERR_NONE);
+    assert_string_equal(c.wireguard_go, "/bin/true");
+    assert_int_equal(read_config("wireguard_go=no-such\n", "--config FILE", &c, complaint).code, ERR_NONE);
+    assert_string_equal(c.wireguard_go, "no-such");
+    assert_int_equal(read_config("wireguard_go=/x/true\n", "--config FILE", &c, complaint).code, ERR_NONE);
+    assert_string_equal(c.wireguard_go, "/x/true");
+    setenv("PATH", was, 1);
+}
+
 static void help_names_every_option_with_what_is_usual(void **state)
 {
     (void)state;
@@ -128,6 +144,7 @@ int main(void)
         cmocka_unit_test(flags_go_before_the_file_and_the_file_before_what_is_usual),
         cmocka_unit_test(tasks_are_flags_without_a_value),
         cmocka_unit_test(a_mistake_is_refused_with_its_place_and_reason),
+        cmocka_unit_test(the_mesh_program_is_the_one_that_the_path_knows),
         cmocka_unit_test(help_names_every_option_with_what_is_usual),
     };
     return cmocka_run_group_tests_name("ionet-worker's config", tests, make_file, remove_file);
