@@ -10,6 +10,13 @@ bin=${IONET_BIN:-$root/build/bin}
 runs=$root/build/demo
 export PATH=$bin:$root/build/tools/bin:$PATH LC_ALL=C
 
+# A run's folder, and what is named after it: its folder under /run, its mount, its control groups.
+name_run() {
+    folder=$1
+    run_name=$(basename "$folder")
+    run_dir=/run/$run_name
+}
+
 now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
 
 # --- processes -----------------------------------------------------------------------------------
@@ -63,42 +70,42 @@ end_processes() { # PATTERN
 
 # --- removal -------------------------------------------------------------------------------------
 
-# Workers end what they run themselves; what a killed one can't is named by its list.
+# Workers end what they run themselves; a killed one's is ended by starting it once more for that.
 end_workers() {
-    local number run_dir cgroup
+    local number state dir cgroup
     [[ -e $folder/workers ]] || return 0
     end_processes 'worker*'
-    while read -r number run_dir cgroup; do
-        in_place "worker$number" timeout 60 ionet-worker --state_dir "$folder/worker$number" --run_dir "$run_dir" \
-            --cgroup "$cgroup" --stop-all >>"$folder/logs/stop$number" 2>&1 || true
+    while read -r number state dir cgroup; do
+        in_place "worker$number" timeout 60 ionet-worker --state_dir "$state" --run_dir "$dir" --cgroup "$cgroup" \
+            --stop-all >>"$folder/logs/stop$number" 2>&1 </dev/null || true
     done <"$folder/workers"
 }
 
 # What of a run is still there, a line each.
 remains() {
-    local number run_dir cgroup pid born name mark
-    mark=$(basename "$folder")
+    local pid born name
     if [[ -e $folder/processes ]]; then
         while read -r pid born name; do
             ! is_alive "$pid" "$born" || echo "process $pid ($name)"
         done <"$folder/processes"
     fi
-    awk -v mark="$mark" 'index($0, mark) { print "mount " $2 }' /proc/self/mounts
-    find /sys/fs/cgroup -type d -name "*$mark*" -printf 'cgroup %p\n' 2>/dev/null || true
+    awk -v name="$run_name" 'index($0, name) { print "mount " $2 }' /proc/self/mounts
+    find /sys/fs/cgroup -type d -name "$run_name*" -printf 'cgroup %p\n' 2>/dev/null || true
     [[ ! -e $folder/net ]] || echo "the namespaces of $folder/net"
-    [[ ! -e /run/$mark ]] || echo "folder /run/$mark"
+    [[ ! -e $run_dir ]] || echo "folder $run_dir"
 }
 
 # Removes a whole run. Says what it could not; then the folder stays for the next try.
 remove_run() { # FOLDER
-    local folder=$1 mark left
-    mark=$(basename "$folder")
+    local folder run_name run_dir left
+    name_run "$1"
     [[ -d $folder ]] || return 0
     end_processes 'user*'
     end_workers
     end_processes '*'
     "$root/demo/net" down "$folder"
-    rmdir "/run/$mark"/* "/run/$mark" 2>/dev/null || rm -rf --one-file-system "/run/$mark"
+    ! mountpoint -q "$run_dir" || umount "$run_dir" || true
+    rm -rf --one-file-system "$run_dir"
     left=$(remains)
     if [[ $left ]]; then
         printf '%s\n' "$left" >&2
@@ -110,11 +117,10 @@ remove_run() { # FOLDER
 
 # Runs whose driver is gone, and that nobody asked to keep.
 remove_dead_runs() {
-    local folder pid born
-    for folder in "$runs"/*/; do
-        folder=${folder%/}
-        [[ -e $folder/driver && ! -e $folder/kept ]] || continue
-        read -r pid born <"$folder/driver" || continue
-        is_alive "$pid" "$born" || remove_run "$folder" || true
+    local each pid born
+    for each in "$runs"/*/; do
+        [[ -e ${each}driver && ! -e ${each}kept ]] || continue
+        read -r pid born <"${each}driver" || continue
+        is_alive "$pid" "$born" || remove_run "${each%/}" || true
     done
 }

@@ -8,13 +8,13 @@ import ray
 ray.init(address="auto")
 
 
-@ray.remote(num_cpus=0.5, scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=1, scheduling_strategy="SPREAD")
 def where():
-    time.sleep(0.2)
+    time.sleep(1)
     return ray.util.get_node_ip_address()
 
 
-ran = Counter(ray.get([where.remote() for _ in range(8 * int(sys.argv[1]))]))
+ran = Counter(ray.get([where.remote() for _ in range(6 * int(sys.argv[1]))]))
 for address, tasks in sorted(ran.items()):
     print(f"{tasks} tasks ran on {address}")
 if len(ran) != int(sys.argv[1]):

@@ -113,7 +113,8 @@ static struct err read_token(struct gateway *g)
     struct join_token t;
     struct err        e = keep_load_network(g);
     if (e.code && e.code != ERR_MISSING) return e;
-    if (!g->o.token || !g->o.token[0]) return e.code ? ERR(MISSING, "a join token is needed the first time") : OK;
+    if (!g->o.token || !g->o.token[0])
+        return e.code ? ERR(MISSING, "a join token is needed the first time") : OK;
 
     TRY(join_token_read(str_from(g->o.token), &t));
     memcpy(g->host, t.host, sizeof g->host);
@@ -154,11 +155,15 @@ static struct err open_state(struct gateway *g)
 
 static struct err open_parts(struct gateway *g)
 {
-    static const struct meet_calls calls = { .on_seen = on_seen, .on_ready = on_ready, .on_over = on_meet_over };
+    static const struct meet_calls calls = { .on_seen  = on_seen,
+                                             .on_ready = on_ready,
+                                             .on_over  = on_meet_over };
+    char                           keep_path[GATEWAY_PATH_TEXT];
     struct relay_options           relay = { .address         = g->o.listen,
                                              .port_base       = g->o.relay_port_base,
                                              .slots           = g->o.relay_slots,
-                                             .pair_mbit_per_s = g->o.relay_pair_mbit };
+                                             .pair_mbit_per_s = g->o.relay_pair_mbit,
+                                             .keep_path       = keep_path };
     struct door_options            door  = { .net       = g->net,
                                              .pass      = &g->pass,
                                              .listen    = g->o.listen,
@@ -174,6 +179,7 @@ static struct err open_parts(struct gateway *g)
                                              .secrets = { g->meet_secrets[0], g->meet_secrets[1] },
                                              .ports   = { g->o.meet_port_a, g->o.meet_port_b },
                                              .slots   = g->o.relay_slots };
+    TRY(gateway_path(g, "relay", keep_path));
     TRY(relay_open(&relay, &g->relay));
     meet.relay = g->relay;
     door_init(&door, &g->door);
@@ -189,8 +195,8 @@ static struct err check_options(const struct gateway_options *o)
     return OK;
 }
 
-struct err gateway_open(struct net *n, const struct gateway_options *o, void (*on_over)(void *ctx, struct err why),
-                        void *ctx, struct gateway **out)
+struct err gateway_open(struct net *n, const struct gateway_options      *o,
+                        void (*on_over)(void *ctx, struct err why), void *ctx, struct gateway **out)
 {
     TRY(check_options(o));
     struct gateway *g = calloc(1, sizeof *g);
@@ -232,11 +238,13 @@ struct err gateway_check(const struct gateway_options *o)
     struct join_token t;
     struct gateway    g = { .o = *o };
     TRY(check_options(o));
-    if (o->relay_slots == 0 || o->relay_slots > RELAY_SLOTS_MAX || o->relay_port_base + 2 * o->relay_slots > UINT16_MAX + 1u)
+    if (o->relay_slots == 0 || o->relay_slots > RELAY_SLOTS_MAX ||
+        o->relay_port_base + 2 * o->relay_slots > UINT16_MAX + 1u)
         return ERR(INVALID, "the relay's slots do not fit in its ports");
     if (o->token && o->token[0]) TRY(join_token_read(str_from(o->token), &t));
     struct err e = keep_load_network(&g);
-    if (e.code == ERR_MISSING && (!o->token || !o->token[0])) return ERR(MISSING, "a join token is needed the first time");
+    if (e.code == ERR_MISSING && (!o->token || !o->token[0]))
+        return ERR(MISSING, "a join token is needed the first time");
     if (e.code && e.code != ERR_MISSING) return e;
     if (o->mesh_device == WG_USERSPACE && o->wireguard_go && access(o->wireguard_go, X_OK) < 0)
         return ERR(MISSING, "wireguard-go is not there");

@@ -6,7 +6,8 @@
  * network's public key alone; nobody is asked at a join.
  *
  * A state folder holds: device.key (its identity), meet-a.key and meet-b.key (of the two meeting points), cookie.key,
- * gateway.key and gateway.crt (TLS), network (where ionetd is, and its authority's pin), told (the last frames). */
+ * gateway.key and gateway.crt (TLS), network (where ionetd is, and its authority's pin), told (the last frames), relay
+ * (which places it has learned), devices (files of wg.h). */
 #ifndef GATEWAY_GATEWAY_H
 #define GATEWAY_GATEWAY_H
 
@@ -22,12 +23,12 @@
 #define GATEWAY_COUNT_MS 10000
 
 struct gateway_options {
-    const char  *program;   /* "ionet-gateway 0.1.0" */
+    const char  *program; /* "ionet-gateway 0.1.0" */
     const char  *state_dir;
-    const char  *token;     /* of ionetd, needed the first time; else null */
-    const char  *listen;    /* numeric address of all its ports */
-    const char  *host;      /* numeric address by which the world reaches it */
-    uint16_t     port;      /* HTTPS; 0: any */
+    const char  *token;  /* of ionetd, needed the first time; else null */
+    const char  *listen; /* numeric address of all its ports */
+    const char  *host;   /* numeric address by which the world reaches it */
+    uint16_t     port;   /* HTTPS; 0: any */
     uint16_t     meet_port_a;
     uint16_t     meet_port_b;
     uint16_t     relay_port_base;
@@ -41,7 +42,7 @@ struct gateway_options {
 struct gateway;
 
 /* on_over: it can't go on, or it was stopped; once, last. The options' texts must outlive it. */
-must_check struct err gateway_open(struct net *n, const struct gateway_options *o,
+must_check struct err gateway_open(struct net *n, const struct gateway_options      *o,
                                    void (*on_over)(void *ctx, struct err why), void *ctx, struct gateway **out);
 void gateway_stop(struct gateway *g); /* removes its devices, cuts what is joined; on_over follows */
 void gateway_free(struct gateway *g); /* after on_over and net_run */

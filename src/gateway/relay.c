@@ -17,12 +17,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH 16             /* coalesced reads a turn of a socket */
-#define PACKET_BYTES 65536   /* up to 64 of them in one, where the kernel coalesces */
+#define BATCH 16           /* coalesced reads a turn of a socket */
+#define PACKET_BYTES 65536 /* up to 64 of them in one, where the kernel coalesces */
 #define SOCKET_BYTES (4 << 20)
 #define EVENTS_A_TURN 64
 #define TICK_MS 5000
-#define GIVEN_MAX 4          /* receiver indices remembered: the sessions before, now and next */
+#define KEEP_MS 500
+#define KEEP_BYTES_MAX (2u * RELAY_SLOTS_MAX * RELAY_KNOWN_LINE)
 #define BURST_MS 250
 #define BURST_BYTES_LEAST (512u << 10)
 
@@ -32,18 +33,20 @@ union place {
     struct sockaddr_in6 six;
 };
 
+_Static_assert(sizeof(union place) == RELAY_PLACE_BYTES, "a place is kept whole");
+
 struct side {
-    int         fd;
-    bool        is_known;
-    bool        has_seen;
-    union place place;         /* where its packets come from, and the other's go to */
-    uint8_t     seen[16];      /* address only, IPv4 mapped */
-    uint8_t     mac1_key[32];  /* of handshakes to it */
-    uint32_t    given[GIVEN_MAX];
-    uint32_t    given_at;
-    uint64_t    heard_ms;
-    uint64_t    strangers_second;
-    uint32_t    strangers;
+    int          fd;
+    bool         is_known;
+    bool         has_seen;
+    union place  place;        /* where its packets come from, and the other's go to */
+    uint8_t      seen[16];     /* address only, IPv4 mapped */
+    uint8_t      mac1_key[32]; /* of handshakes to it */
+    uint32_t     given[RELAY_GIVEN_MAX];
+    uint32_t     given_at;
+    uint64_t     heard_ms;
+    uint64_t     strangers_second;
+    uint32_t     strangers;
     struct pair *pair;
 };
 
@@ -87,6 +90,10 @@ struct relay {
     struct note        **notes_end;
     struct pair        **pairs; /* by slot; the thread's alone */
     struct batch        *batch;
+    struct relay_known  *kept; /* of an earlier run, by 2 slot + side; used up as pairs are set */
+    char                *keep_path;
+    bool                 changed; /* what is known is not what was kept */
+    uint64_t             saved_ms;
     atomic_uint_fast64_t bytes, strangers, slow, live, failed;
 };
 
@@ -135,7 +142,8 @@ static bool read_seen(const char *seen, uint8_t out[16])
     const char *colon = strrchr(seen, ':');
     if (!colon) return false;
     struct str part = { seen, (size_t)(colon - seen) };
-    if (str_starts(part, STR("[")) && str_ends(part, STR("]"))) part = (struct str){ part.ptr + 1, part.len - 2 };
+    if (str_starts(part, STR("[")) && str_ends(part, STR("]")))
+        part = (struct str){ part.ptr + 1, part.len - 2 };
     if (str_copy(part, host, sizeof host).code) return false;
     int family = strchr(host, ':') ? AF_INET6 : AF_INET;
     if (inet_pton(family, host, address) != 1) return false;
@@ -145,7 +153,7 @@ static bool read_seen(const char *seen, uint8_t out[16])
 
 static struct err read_listen(const char *address, union place *out)
 {
-    *out = (union place){ .any.sa_family = strchr(address, ':') ? AF_INET6 : AF_INET };
+    *out       = (union place){ .any.sa_family = strchr(address, ':') ? AF_INET6 : AF_INET };
     void *into = out->any.sa_family == AF_INET6 ? (void *)&out->six.sin6_addr : (void *)&out->four.sin_addr;
     return inet_pton(out->any.sa_family, address, into) == 1 ? OK : ERR(INVALID, "the relay's address is none");
 }
@@ -154,15 +162,18 @@ static struct err read_listen(const char *address, union place *out)
 
 static bool was_given(const struct side *s, uint32_t index)
 {
-    uint32_t count = s->given_at < GIVEN_MAX ? s->given_at : GIVEN_MAX;
+    uint32_t count = s->given_at < RELAY_GIVEN_MAX ? s->given_at : RELAY_GIVEN_MAX;
     for (uint32_t i = 0; i < count; i++)
         if (s->given[i] == index) return true;
     return false;
 }
 
-static void remember_given(struct side *s, uint32_t index)
+/* True if it is new. */
+static bool remember_given(struct side *s, uint32_t index)
 {
-    if (!was_given(s, index)) s->given[s->given_at++ % GIVEN_MAX] = index;
+    if (was_given(s, index)) return false;
+    s->given[s->given_at++ % RELAY_GIVEN_MAX] = index;
+    return true;
 }
 
 static bool may_be_looked_at(struct side *s, uint64_t now_ms)
@@ -184,15 +195,17 @@ static bool is_welcome(struct side *s, const struct side *other, const union pla
 }
 
 /* Every segment must look like WireGuard; handshakes tell which indices their sender gives out. */
-static bool read_segments(struct side *s, const struct side *other, const uint8_t *bytes, size_t count, size_t segment)
+static bool read_segments(struct relay *r, struct side *s, const struct side *other, const uint8_t *bytes,
+                          size_t count, size_t segment)
 {
     for (size_t at = 0; at < count; at += segment) {
         size_t           left = count - at < segment ? count - at : segment;
         enum packet_kind kind = packet_kind(bytes + at, left);
         if (kind == PACKET_NONE) return false;
         if ((kind == PACKET_INITIATION || kind == PACKET_RESPONSE) &&
-            packet_mac1_is_right(kind, bytes + at, other->mac1_key))
-            remember_given(s, packet_sender(bytes + at));
+            packet_mac1_is_right(kind, bytes + at, other->mac1_key) &&
+            remember_given(s, packet_sender(bytes + at)))
+            r->changed = true;
     }
     return true;
 }
@@ -201,7 +214,7 @@ static bool spend(const struct relay *r, struct pair *p, size_t bytes, uint64_t 
 {
     if (!r->o.pair_mbit_per_s) return true;
     uint64_t bytes_per_ms = r->o.pair_mbit_per_s * 125ull;
-    uint64_t most         = bytes_per_ms * BURST_MS > BURST_BYTES_LEAST ? bytes_per_ms * BURST_MS : BURST_BYTES_LEAST;
+    uint64_t most = bytes_per_ms * BURST_MS > BURST_BYTES_LEAST ? bytes_per_ms * BURST_MS : BURST_BYTES_LEAST;
     p->tokens += (now_ms - p->tokens_ms) * bytes_per_ms;
     p->tokens_ms = now_ms;
     if (p->tokens > most) p->tokens = most;
@@ -226,16 +239,16 @@ static size_t segment_of(struct msghdr *m, size_t count)
 
 static void out_put(struct batch *b, size_t at, size_t from, size_t count, size_t segment, struct side *to)
 {
-    b->out_at[at]        = (struct iovec){ b->bytes[from], count };
-    struct msghdr *m     = &b->out[at].msg_hdr;
-    *m                   = (struct msghdr){ .msg_name    = &to->place,
-                                            .msg_namelen = place_size(&to->place),
-                                            .msg_iov     = &b->out_at[at],
-                                            .msg_iovlen  = 1 };
+    b->out_at[at]    = (struct iovec){ b->bytes[from], count };
+    struct msghdr *m = &b->out[at].msg_hdr;
+    *m               = (struct msghdr){ .msg_name    = &to->place,
+                                        .msg_namelen = place_size(&to->place),
+                                        .msg_iov     = &b->out_at[at],
+                                        .msg_iovlen  = 1 };
     if (segment >= count) return;
-    m->msg_control    = b->out_control[at];
-    m->msg_controllen = sizeof b->out_control[at];
-    struct cmsghdr *c = CMSG_FIRSTHDR(m);
+    m->msg_control       = b->out_control[at];
+    m->msg_controllen    = sizeof b->out_control[at];
+    struct cmsghdr *c    = CMSG_FIRSTHDR(m);
     uint16_t        size = (uint16_t)segment;
     c->cmsg_level        = SOL_UDP;
     c->cmsg_type         = UDP_SEGMENT;
@@ -252,7 +265,8 @@ static bool send_apart(int fd, const struct msghdr *m)
     const uint8_t *bytes = m->msg_iov->iov_base;
     for (size_t at = 0; at < m->msg_iov->iov_len; at += segment) {
         size_t left = m->msg_iov->iov_len - at;
-        if (sendto(fd, bytes + at, left < segment ? left : segment, 0, m->msg_name, m->msg_namelen) < 0) return false;
+        if (sendto(fd, bytes + at, left < segment ? left : segment, 0, m->msg_name, m->msg_namelen) < 0)
+            return false;
     }
     return true;
 }
@@ -262,7 +276,8 @@ static void send_batch(struct relay *r, struct side *to, size_t count)
     struct batch *b = r->batch;
     for (size_t at = 0; at < count;) {
         int sent = sendmmsg(to->fd, &b->out[at], (unsigned)(count - at), 0);
-        for (int i = 0; i < sent; i++) atomic_fetch_add_explicit(&r->bytes, b->out_at[at + (size_t)i].iov_len, memory_order_relaxed);
+        for (int i = 0; i < sent; i++)
+            atomic_fetch_add_explicit(&r->bytes, b->out_at[at + (size_t)i].iov_len, memory_order_relaxed);
         if (sent > 0) {
             at += (size_t)sent;
             continue;
@@ -281,11 +296,13 @@ static bool take_packet(struct relay *r, struct side *s, struct side *other, con
     size_t           first = count < segment ? count : segment;
     enum packet_kind kind  = packet_kind(bytes, first);
     bool             good  = kind != PACKET_NONE;
-    if (good && !(s->is_known && place_eq(&s->place, from))) good = is_welcome(s, other, from, bytes, kind, now_ms);
-    if (!good || !read_segments(s, other, bytes, count, segment)) {
+    if (good && !(s->is_known && place_eq(&s->place, from)))
+        good = is_welcome(s, other, from, bytes, kind, now_ms);
+    if (!good || !read_segments(r, s, other, bytes, count, segment)) {
         atomic_fetch_add_explicit(&r->strangers, 1, memory_order_relaxed);
         return false;
     }
+    if (!s->is_known || !place_eq(&s->place, from)) r->changed = true;
     s->place    = *from;
     s->is_known = true;
     s->heard_ms = now_ms;
@@ -322,6 +339,61 @@ static void serve(struct relay *r, struct side *s)
     send_batch(r, other, count);
 }
 
+/* ---- what outlives us --------------------------------------------------------------------------------------- */
+
+static void keep_load(struct relay *r)
+{
+    scoped_mem char   *content = malloc(KEEP_BYTES_MAX);
+    size_t             len;
+    struct relay_known k;
+    if (!r->keep_path) return;
+    check(content);
+    r->kept = calloc(2 * r->o.slots, sizeof *r->kept);
+    check(r->kept);
+    if (sys_read_file(r->keep_path, content, KEEP_BYTES_MAX, &len).code) return; /* then sessions begin anew */
+    struct str rest = { content, len }, line;
+    while (rest.len) {
+        str_split(rest, '\n', &line, &rest);
+        if (relay_known_read(line, &k).code || k.slot >= r->o.slots) return;
+        r->kept[2 * k.slot + k.is_b] = k;
+    }
+}
+
+static void keep_save(struct relay *r, uint64_t now_ms)
+{
+    r->changed  = false;
+    r->saved_ms = now_ms;
+    if (!r->keep_path) return;
+    struct text t = { .cap = 2 * (atomic_load(&r->live) + 1) * RELAY_KNOWN_LINE };
+    t.ptr         = malloc(t.cap);
+    check(t.ptr);
+    for (uint32_t i = 0; i < 2 * r->o.slots; i++) {
+        const struct side *s = r->pairs[i / 2] ? &r->pairs[i / 2]->side[i % 2] : NULL;
+        if (!s || !s->is_known) continue;
+        struct relay_known k = { .slot = i / 2, .is_b = i % 2, .given_at = s->given_at };
+        memcpy(k.mac1_key, s->mac1_key, sizeof k.mac1_key);
+        memcpy(k.place, &s->place, sizeof k.place);
+        memcpy(k.given, s->given, sizeof k.given);
+        relay_known_write(&k, &t);
+    }
+    check(!t.full);
+    if (relay_known_save(r->keep_path, text_str(&t)).code) atomic_fetch_add(&r->failed, 1);
+    free(t.ptr);
+}
+
+static void restore(struct relay *r, struct side *s, uint32_t slot, bool is_b)
+{
+    struct relay_known *k = r->kept ? &r->kept[2 * slot + is_b] : NULL;
+    if (k && k->given_at && memcmp(k->mac1_key, s->mac1_key, sizeof k->mac1_key) == 0) {
+        memcpy(&s->place, k->place, sizeof s->place);
+        memcpy(s->given, k->given, sizeof s->given);
+        s->given_at = k->given_at;
+        s->is_known = s->place.any.sa_family == r->listen.any.sa_family;
+        s->heard_ms = sys_boot_now_ms();
+    }
+    if (k) *k = (struct relay_known){ 0 };
+}
+
 /* ---- the thread --------------------------------------------------------------------------------------------- */
 
 static void pair_close(struct relay *r, uint32_t slot)
@@ -339,7 +411,7 @@ static int port_open(const struct relay *r, uint32_t port)
     scoped_fd int fd = socket(r->listen.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
     const int   size = SOCKET_BYTES, yes = 1;
-    union place at   = r->listen;
+    union place at = r->listen;
     if (at.any.sa_family == AF_INET6)
         at.six.sin6_port = htons((uint16_t)port);
     else
@@ -367,6 +439,7 @@ static void pair_open(struct relay *r, const struct note *note)
     for (int i = 0; i < 2; i++) {
         p->side[i].pair = p;
         packet_mac1_key(note->keys[i], p->side[i].mac1_key);
+        restore(r, &p->side[i], note->slot, i == 1);
         struct epoll_event wanted = { .events = EPOLLIN, .data.ptr = &p->side[i] };
         check(epoll_ctl(r->epoll, EPOLL_CTL_ADD, p->side[i].fd, &wanted) == 0);
     }
@@ -379,8 +452,9 @@ static void take_seen(struct relay *r, const struct note *note)
     struct pair *p = r->pairs[note->slot];
     if (!p) return;
     struct side *s = &p->side[note->is_b];
-    /* It has moved: what is known of the old place is void. */
-    if (!note->has_seen || memcmp(s->seen, note->seen, sizeof s->seen) != 0) s->is_known = false;
+    /* It has moved: what is known of the old place is void. What an earlier run knew is not, the first time. */
+    bool moved = s->has_seen && (!note->has_seen || memcmp(s->seen, note->seen, sizeof s->seen) != 0);
+    if (moved) s->is_known = false;
     s->has_seen = note->has_seen;
     memcpy(s->seen, note->seen, sizeof s->seen);
 }
@@ -426,7 +500,7 @@ static void *run(void *ctx)
     struct epoll_event events[EVENTS_A_TURN];
     uint64_t           ticked_ms = sys_boot_now_ms();
     for (bool going = true; going;) {
-        int  count = epoll_wait(r->epoll, events, EVENTS_A_TURN, TICK_MS);
+        int  count = epoll_wait(r->epoll, events, EVENTS_A_TURN, r->changed ? KEEP_MS : TICK_MS);
         bool noted = false;
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == r)
@@ -437,6 +511,7 @@ static void *run(void *ctx)
         /* After the packets: a note may close what an event points to. */
         if (noted) going = take_notes(r);
         uint64_t now_ms = sys_boot_now_ms();
+        if (r->changed && (now_ms - r->saved_ms >= KEEP_MS || !going)) keep_save(r, now_ms);
         if (now_ms - ticked_ms < TICK_MS) continue;
         ticked_ms = now_ms;
         forget_idle(r, now_ms);
@@ -506,21 +581,25 @@ struct err relay_open(const struct relay_options *o, struct relay **out)
         return ERR(INVALID, "the relay's slots do not fit in its ports");
     struct relay *r = calloc(1, sizeof *r);
     check(r);
-    r->o = *o;
-    r->o.address = NULL;
-    struct err e = read_listen(o->address, &r->listen);
+    r->o         = *o;
+    r->o.address = r->o.keep_path = NULL;
+    r->keep_path                  = o->keep_path ? strdup(o->keep_path) : NULL;
+    struct err e                  = read_listen(o->address, &r->listen);
     if (e.code) {
+        free(r->keep_path);
         free(r);
         return e;
     }
-    r->pairs     = calloc(o->slots, sizeof *r->pairs);
-    r->batch     = calloc(1, sizeof *r->batch);
-    r->epoll     = epoll_create1(EPOLL_CLOEXEC);
-    r->wake      = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->notes_end = &r->notes;
+    keep_load(r);
+    r->pairs                 = calloc(o->slots, sizeof *r->pairs);
+    r->batch                 = calloc(1, sizeof *r->batch);
+    r->epoll                 = epoll_create1(EPOLL_CLOEXEC);
+    r->wake                  = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r->notes_end             = &r->notes;
     struct epoll_event woken = { .events = EPOLLIN, .data.ptr = r };
     check(r->pairs && r->batch && r->epoll >= 0 && r->wake >= 0 && pthread_mutex_init(&r->lock, NULL) == 0 &&
-          epoll_ctl(r->epoll, EPOLL_CTL_ADD, r->wake, &woken) == 0 && pthread_create(&r->thread, NULL, run, r) == 0);
+          epoll_ctl(r->epoll, EPOLL_CTL_ADD, r->wake, &woken) == 0 &&
+          pthread_create(&r->thread, NULL, run, r) == 0);
     *out = r;
     return OK;
 }
@@ -535,5 +614,7 @@ void relay_close(struct relay *r)
     pthread_mutex_destroy(&r->lock);
     free(r->pairs);
     free(r->batch);
+    free(r->kept);
+    free(r->keep_path);
     free(r);
 }

@@ -11,6 +11,9 @@
  *   - What is no WireGuard message is dropped; so is what comes faster than the pair may.
  *   - After RELAY_IDLE_MS, when any session is dead anyway, the places are forgotten.
  *
+ * What it has learned it keeps in a file, so that sessions go on over a restart without a new handshake, which
+ * WireGuard would begin only after 15 s of silence.
+ *
  * It runs on a thread of its own; bulk and control must not share a loop. All calls are for one other thread: they
  * leave a note and return. */
 #ifndef GATEWAY_RELAY_INT_H
@@ -31,6 +34,7 @@ struct relay_options {
     uint16_t    port_base;
     uint32_t    slots;
     uint32_t    pair_mbit_per_s; /* 0: without limit */
+    const char *keep_path;       /* null: nothing is kept */
 };
 
 struct relay_counts {
@@ -53,6 +57,27 @@ void                  relay_drop_pair(struct relay *r, uint32_t slot);
 void relay_set_seen(struct relay *r, uint32_t slot, bool is_b, const char *seen);
 
 struct relay_counts relay_counts(struct relay *r);
+
+/* ---- what is kept of a side (relay_keep.c) --------------------------------------------------------------- */
+
+#define RELAY_GIVEN_MAX 4 /* receiver indices remembered: the sessions before, now and next */
+#define RELAY_PLACE_BYTES 28
+
+struct relay_known {
+    uint32_t slot;
+    bool     is_b;
+    uint8_t  mac1_key[32];             /* whose it is: what was learned of another key counts for nothing */
+    uint8_t  place[RELAY_PLACE_BYTES]; /* a sockaddr, as the kernel has it */
+    uint32_t given[RELAY_GIVEN_MAX];
+    uint32_t given_at;
+};
+
+/* One line of the file. */
+void                  relay_known_write(const struct relay_known *k, struct text *out);
+must_check struct err relay_known_read(struct str line, struct relay_known *out);
+#define RELAY_KNOWN_LINE 256
+/* Whole or not at all; not synced: what it tells of does not outlive the machine by much either. */
+must_check struct err relay_known_save(const char *path, struct str content);
 
 /* ---- what a WireGuard message is, as far as the relay sees (relay_packet.c) -------------------------- */
 

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 /* The rules of the relay, with packets written here, on loopback: its many addresses are as many hosts. The
- * whole, with real peers behind NATs, is in test_mesh_relay.c. */
+ * whole, with real peers behind NATs, is in the test of the program. */
 
 #define SLOTS 4
 #define QUIET_MS 60
@@ -33,7 +33,7 @@ static int open_world(void **state)
     (void)state;
     base                   = (uint16_t)(20000 + getpid() % 20000);
     struct relay_options o = { .address = "0.0.0.0", .port_base = base, .slots = SLOTS };
-    return relay_open(&o, &relay).code;
+    return relay_open(&o, &relay).code != ERR_NONE;
 }
 
 static int close_world(void **state)
@@ -87,7 +87,7 @@ static bool comes(int fd, int wait_ms, uint8_t first_byte)
 
 static void pair_open_with(uint32_t slot, const char *seen_a, const char *seen_b)
 {
-    struct timespec step = { .tv_nsec = 1000000 };
+    struct timespec step  = { .tv_nsec = 1000000 };
     uint64_t        pairs = relay_counts(relay).pairs;
     assert_int_equal(relay_set_pair(relay, slot, key_a, key_b).code, ERR_NONE);
     relay_set_seen(relay, slot, false, seen_a);
@@ -137,7 +137,9 @@ static void a_mac_is_that_of_the_published_cipher(void **state)
     assert_int_equal(hex_read(STR("61ba5f165c194692e09d12520cc4c74a"), want, 16).code, ERR_NONE);
     assert_memory_equal(mac, want, 16);
     packet_mac1_key(key_a, key);
-    assert_int_equal(hex_read(STR("9801867f11f0fe21befdbabdeab85443d94d765c80155883497e8e7c409cec9b"), want_key, 32).code, ERR_NONE);
+    assert_int_equal(
+        hex_read(STR("9801867f11f0fe21befdbabdeab85443d94d765c80155883497e8e7c409cec9b"), want_key, 32).code,
+        ERR_NONE);
     assert_memory_equal(key, want_key, 32);
 }
 
@@ -190,8 +192,8 @@ static void a_stranger_gets_nothing_through(void **state)
     (void)state;
     uint8_t hello[PACKET_INITIATION_BYTES], packet[64];
     pair_open_with(1, "127.0.0.2:1", "127.0.0.3:1");
-    int a = host_at("127.0.0.2", false, 1), b = host_at("127.0.0.3", true, 1), far = host_at("127.0.0.9", false, 1),
-        near = host_at("127.0.0.2", false, 1);
+    int a = host_at("127.0.0.2", false, 1), b = host_at("127.0.0.3", true, 1),
+        far = host_at("127.0.0.9", false, 1), near = host_at("127.0.0.2", false, 1);
     shake_hands(a, b, 11, 22);
     uint64_t refused = relay_counts(relay).strangers;
 
@@ -251,7 +253,8 @@ static void another_port_of_the_same_address_is_believed_for_an_index_given_out(
     (void)state;
     uint8_t packet[64];
     pair_open_with(3, "127.0.0.2:1", "127.0.0.3:1");
-    int a = host_at("127.0.0.2", false, 3), b = host_at("127.0.0.3", true, 3), moved = host_at("127.0.0.2", false, 3);
+    int a = host_at("127.0.0.2", false, 3), b = host_at("127.0.0.3", true, 3),
+        moved = host_at("127.0.0.2", false, 3);
     shake_hands(a, b, 11, 22);
     let(moved, packet, data(packet, 22));
     assert_true(comes(b, PATIENCE_MS, 4));
@@ -291,10 +294,52 @@ static void a_slot_is_used_again_with_other_keys_and_a_taken_port_is_told(void *
     struct sockaddr_in at    = { .sin_family = AF_INET, .sin_port = htons(base) };
     assert_int_equal(bind(taken, (void *)&at, sizeof at), 0);
     assert_int_equal(relay_set_pair(relay, 0, key_a, key_b).code, ERR_NONE);
-    for (int i = 0; i < 1000 && !relay_counts(relay).failed; i++) nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    for (int i = 0; i < 1000 && !relay_counts(relay).failed; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     assert_int_equal(relay_counts(relay).failed, 1);
     close(taken);
     assert_int_equal(relay_set_pair(relay, SLOTS, key_a, key_b).code, ERR_INVALID);
+}
+
+static void a_restart_goes_on_with_what_was_known(void **state)
+{
+    (void)state;
+    struct relay *whole = relay;
+    uint16_t      kept  = base;
+    uint8_t       packet[64];
+    char          path[64];
+    snprintf(path, sizeof path, "/tmp/ionet-relay-%ld", (long)getpid());
+    struct relay_options o = {
+        .address = "0.0.0.0", .port_base = base = (uint16_t)(base + 200), .slots = SLOTS, .keep_path = path
+    };
+    assert_int_equal(relay_open(&o, &relay).code, ERR_NONE);
+    pair_open_with(2, "127.0.0.2:1", "127.0.0.3:1");
+    int a = host_at("127.0.0.2", false, 2), b = host_at("127.0.0.3", true, 2);
+    shake_hands(a, b, 11, 22);
+    relay_close(relay);
+
+    assert_int_equal(relay_open(&o, &relay).code, ERR_NONE);
+    pair_open_with(2, "127.0.0.2:1", "127.0.0.3:1");
+    let(a, packet, data(packet, 22));
+    assert_true(comes(b, PATIENCE_MS, 4));
+    let(b, packet, data(packet, 11));
+    assert_true(comes(a, PATIENCE_MS, 4));
+    relay_close(relay);
+
+    assert_int_equal(relay_open(&o, &relay).code,
+                     ERR_NONE); /* other keys in that slot: nothing is known of them */
+    assert_int_equal(relay_set_pair(relay, 2, stranger_key, key_b).code, ERR_NONE);
+    relay_set_seen(relay, 2, false, "127.0.0.2:1");
+    relay_set_seen(relay, 2, true, "127.0.0.3:1");
+    nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
+    let(a, packet, data(packet, 22));
+    assert_false(comes(b, QUIET_MS, 4));
+    close(a);
+    close(b);
+    relay_close(relay);
+    unlink(path);
+    relay = whole;
+    base  = kept;
 }
 
 static void what_a_pair_may_not_is_dropped(void **state)
@@ -302,7 +347,9 @@ static void what_a_pair_may_not_is_dropped(void **state)
     (void)state;
     struct relay        *whole = relay;
     uint16_t             kept  = base;
-    struct relay_options o     = { .address = "0.0.0.0", .port_base = base = (uint16_t)(base + 100), .slots = SLOTS, .pair_mbit_per_s = 1 };
+    struct relay_options o     = {
+            .address = "0.0.0.0", .port_base = base = (uint16_t)(base + 100), .slots = SLOTS, .pair_mbit_per_s = 1
+    };
     assert_int_equal(relay_open(&o, &relay).code, ERR_NONE);
     pair_open_with(0, "127.0.0.2:1", "127.0.0.3:1");
     int     a = host_at("127.0.0.2", false, 0), b = host_at("127.0.0.3", true, 0);
@@ -333,6 +380,7 @@ int main(void)
         cmocka_unit_test(nobody_is_known_before_the_meeting_point_saw_him),
         cmocka_unit_test(another_port_of_the_same_address_is_believed_for_an_index_given_out),
         cmocka_unit_test(a_slot_is_used_again_with_other_keys_and_a_taken_port_is_told),
+        cmocka_unit_test(a_restart_goes_on_with_what_was_known),
         cmocka_unit_test(what_a_pair_may_not_is_dropped),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
