@@ -187,18 +187,18 @@ static void put_security(struct json_out *w, const struct api_route *r)
 /* "get_clusters_cluster_events": the method and the words of the path. */
 static void put_operation_id(struct json_out *w, const struct api_route *r)
 {
-    char   room[128];
-    size_t len = 0;
+    char   room[128] = "";
+    size_t len       = 0;
     for (const char *c = r->method; *c; c++) room[len++] = (char)(*c - 'A' + 'a');
     for (const char *c = strncmp(r->path, "/v1", 3) == 0 ? r->path + 3 : r->path; *c; c++) {
         bool letter = (*c >= 'a' && *c <= 'z');
         if (letter)
             room[len++] = *c;
-        else if (room[len - 1] != '_')
+        else if (len && room[len - 1] != '_')
             room[len++] = '_';
         check(len + 1 < sizeof room);
     }
-    while (room[len - 1] == '_') len--;
+    while (len && room[len - 1] == '_') len--;
     json_key(w, "operationId");
     json_str(w, (struct str){ room, len });
 }

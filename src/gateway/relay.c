@@ -259,9 +259,10 @@ static void out_put(struct batch *b, size_t at, size_t from, size_t count, size_
 /* A device that can't split packets by itself refuses joined ones: then they go one by one. */
 static bool send_apart(int fd, const struct msghdr *m)
 {
-    uint16_t segment;
-    if (!m->msg_controllen) return false;
-    memcpy(&segment, CMSG_DATA(CMSG_FIRSTHDR(m)), sizeof segment);
+    uint16_t              segment;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(m);
+    if (!c) return false;
+    memcpy(&segment, CMSG_DATA(c), sizeof segment);
     const uint8_t *bytes = m->msg_iov->iov_base;
     for (size_t at = 0; at < m->msg_iov->iov_len; at += segment) {
         size_t left = m->msg_iov->iov_len - at;

@@ -495,6 +495,9 @@ static void *visit_run(void *ctx)
                               .sin_port        = htons(door_port(door)),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), len = 0, got;
+    struct timeval     patience = { .tv_sec = PATIENCE_MS /
+                                              1000 }; /* a connection that is not closed fails, it does not hang */
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (connect(fd, (void *)&to, sizeof to) == 0 && SSL_set_fd(s, fd) && SSL_set_tlsext_host_name(s, v->name) &&
         SSL_connect(s) == 1 && SSL_write(s, v->request, (int)strlen(v->request)) > 0) {
         while ((got = SSL_read(s, v->answer + len, (int)sizeof v->answer - 1 - len)) > 0) len += got;

@@ -253,7 +253,7 @@ static struct err read_bytes(struct reader *r, const struct field *f, struct jso
     }
     uint8_t *bytes = (uint8_t *)record + f->offset;
     for (size_t i = 0; i < f->size; i++)
-        bytes[i] = (uint8_t)(hex_digit(hex.ptr[2 * i]) << 4 | hex_digit(hex.ptr[2 * i + 1]));
+        bytes[i] = (uint8_t)(hex_digit(hex.ptr[2 * i]) * 16 + hex_digit(hex.ptr[2 * i + 1]));
     return OK;
 }
 

@@ -251,6 +251,14 @@ static void h1_next(struct h1 *h)
     if (h->held.len) conn_touch(h->conn);
 }
 
+/* Who answers may end the connection with it. */
+static bool says_close(const struct net_header *headers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(headers[i].name, STR("connection")) && str_eq(headers[i].value, STR("close"))) return true;
+    return false;
+}
+
 static void h1_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count,
                      struct str body)
 {
@@ -258,8 +266,10 @@ static void h1_reply(struct net_request *r, unsigned status, const struct net_he
     struct bytes b             = { 0 };
     bool         is_head       = str_eq(net_request_method(r), STR("HEAD"));
     bool         may_have_body = status != 204 && status != 304;
+    bool         closes        = says_close(headers, count);
     add_head(&b, status, headers, count);
-    if (!h->keep) bytes_add(&b, STR("connection: close\r\n"));
+    if (!h->keep && !closes) bytes_add(&b, STR("connection: close\r\n"));
+    if (closes) h->keep = false;
     if (may_have_body) add_number(&b, "content-length: %lu\r\n", body.len);
     bytes_add(&b, STR("\r\n"));
     if (may_have_body && !is_head) bytes_add(&b, body);
@@ -325,7 +335,8 @@ static void h1_dispatch(struct h1 *h)
 {
     struct net_request              *r = h->request;
     const struct net_server_options *o = &h->server->options;
-    r->state                           = REQUEST_ASKED;
+    check(r);
+    r->state = REQUEST_ASKED;
     conn_deadline(h->conn, 0);
     if (!h->parser.upgrade)
         o->on_request(o->ctx, r);

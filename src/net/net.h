@@ -121,6 +121,7 @@ struct net_header {
     struct str value;
 };
 
+/* With {"connection", "close"} among the headers the connection ends with it (HTTP/1.1). */
 void net_reply(struct net_request *r, unsigned status, const struct net_header *headers, size_t count,
                struct str body);
 /* Sends the head now; the body follows by net_stream_send until net_stream_end. on_gone: the reader left. */

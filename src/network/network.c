@@ -342,8 +342,8 @@ void network_desired(const struct network *n, const struct device *d, struct des
         const struct node *x = table_find(&n->nodes, d->nodes[i]);
         if (node_is_live(x)) assign(n, d, x, &out->assignments[out->assignments_count++]);
     }
-    const char *images[ASSIGN_IMAGES_MAX];
-    out->images_count = network_images(n, images);
+    const char *images[ASSIGN_IMAGES_MAX] = { NULL };
+    out->images_count                     = network_images(n, images);
     for (uint32_t i = 0; i < out->images_count; i++)
         check(str_copy(str_from(images[i]), out->images[i].image, ASSIGN_IMAGE_TEXT).code == ERR_NONE);
 }

@@ -130,7 +130,7 @@ static struct err check_tables(sqlite3 *db, const struct store_options *o, struc
 
 static struct err open_existing(sqlite3 *db, const struct store_options *o, struct text *complaint)
 {
-    int64_t application, version;
+    int64_t application = 0, version = 0;
     TRY(ask_i64(db, "PRAGMA application_id", &application));
     if (application != APPLICATION_ID) return ERR(CORRUPT, "the file is no store of this program");
     TRY(ask_i64(db, "SELECT version FROM schema", &version));
@@ -142,7 +142,7 @@ static struct err open_existing(sqlite3 *db, const struct store_options *o, stru
 
 static struct err make_or_migrate(sqlite3 *db, const struct store_options *o, struct text *complaint)
 {
-    int64_t tables;
+    int64_t tables = 0;
     TRY(ask_i64(db, "SELECT count(*) FROM sqlite_master", &tables));
     return tables == 0 ? create_all(db, o, complaint) : open_existing(db, o, complaint);
 }

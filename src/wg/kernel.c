@@ -82,7 +82,7 @@ static struct command command_for(struct wg_device *d, const struct wg_ask *a,
     word(&c, "wg");
     word(&c, a->first || a->peers ? "set" : "show");
     word(&c, d->name);
-    for (size_t i = 0; i < a->count; i++) peer_words(&c, &a->peers[i]);
+    for (size_t i = 0; a->peers && i < a->count; i++) peer_words(&c, &a->peers[i]);
     if (a->first) {
         struct text port = word_room(&c);
         word(&c, "private-key");
