@@ -424,7 +424,7 @@ void joins_add_tunnel(struct joins *js, struct net_request *r, const struct tick
         return;
     }
     o->cluster = ticket->cluster;
-    o->is_head = strcmp(ticket->service, "head") == 0;
+    o->is_head = strcmp(ticket->service, TICKET_HEAD) == 0;
     o->newest  = ++js->dialled;
     o->idle_count++;
     js->idle++;

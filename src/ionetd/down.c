@@ -29,6 +29,7 @@ static void add_ticket(const struct ionetd *i, struct assignment *a)
            .node    = a->node,
            .expires = instant_add(sys_wall_now(), span_min(a->paid, (struct span){ LEASE_MS })),
     };
+    if (a->role == NODE_HEAD) memcpy(t.service, TICKET_HEAD, sizeof TICKET_HEAD);
     sys_random(&t.serial, sizeof t.serial);
     check(ticket_write(&t, &i->keys.sign, &text).code == ERR_NONE);
     (void)text_z(&text);

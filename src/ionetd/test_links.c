@@ -255,6 +255,7 @@ static void check_assignment(const struct machine *m)
     assert_true(sign_verify(network, STR(LINK_ASSIGN_DOMAIN), text_str(&signed_text), sig));
     assert_int_equal(ticket_read(str_from(a->ticket), network, sys_wall_now(), &t).code, ERR_NONE);
     assert_int_equal(t.kind, TICKET_TUNNEL);
+    assert_string_equal(t.service, a->role == NODE_HEAD ? TICKET_HEAD : "");
     assert_true(id_eq(t.node.id, a->node.id) && id_eq(t.cluster.id, a->cluster.id));
     assert_true(t.expires.ms <= sys_wall_now().ms + LEASE_MS);
     assert_string_equal(a->image, WORLD_IMAGE);

@@ -14,6 +14,7 @@
 #define TICKET_VALID_MS (3 * MS_PER_HOUR)
 #define TICKET_TEXT_MAX 640
 #define TICKET_SERVICE_TEXT 32
+#define TICKET_HEAD "head" /* in a TUNNEL ticket: joins that name no node go to this one */
 
 enum ticket_kind {
     TICKET_TUNNEL, /* a worker may offer this node's services here */
@@ -27,7 +28,7 @@ struct ticket {
     struct id         serial; /* unlike any other's */
     struct cluster_id cluster;
     struct node_id    node; /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
-    char              service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; "" for TUNNEL */
+    char              service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; TUNNEL: TICKET_HEAD, or "" for others */
     char              user[MESH_ADDRESS_TEXT + 32]; /* account, as the service may see it */
     struct instant    expires;                      /* wall clock */
 };
