@@ -43,7 +43,7 @@ start() { # NAME PLACE COMMAND…
     local name=$1 place
     place=$("$root/demo/net" name "$folder" "$2")
     shift 2
-    setsid nsenter --net="/run/netns/$place" "$@" >>"$folder/logs/$name" 2>&1 </dev/null &
+    setsid nsenter --net="/run/netns/$place" "$@" >>"$folder/logs/$name" 2>&1 </dev/null 3>&- 4>&- &
     started=$!
     printf '%s %s %s\n' "$started" "$(began "$started" || echo 0)" "$name" >>"$folder/processes"
     disown "$started"
