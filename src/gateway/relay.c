@@ -1,11 +1,10 @@
 #include "relay_int.h"
 
+#include "place_int.h"
 #include "sys/sys.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,12 +25,6 @@
 #define KEEP_BYTES_MAX (2u * RELAY_SLOTS_MAX * RELAY_KNOWN_LINE)
 #define BURST_MS 250
 #define BURST_BYTES_LEAST (512u << 10)
-
-union place {
-    struct sockaddr     any;
-    struct sockaddr_in  four;
-    struct sockaddr_in6 six;
-};
 
 _Static_assert(sizeof(union place) == RELAY_PLACE_BYTES, "a place is kept whole");
 
@@ -97,68 +90,14 @@ struct relay {
     atomic_uint_fast64_t bytes, strangers, slow, live, failed;
 };
 
-/* ---- places --------------------------------------------------------------------------------------------- */
-
-static socklen_t place_size(const union place *p)
-{
-    return p->any.sa_family == AF_INET6 ? sizeof p->six : sizeof p->four;
-}
-
-static bool place_eq(const union place *a, const union place *b)
-{
-    if (a->any.sa_family != b->any.sa_family) return false;
-    if (a->any.sa_family == AF_INET)
-        return a->four.sin_port == b->four.sin_port && a->four.sin_addr.s_addr == b->four.sin_addr.s_addr;
-    return a->six.sin6_port == b->six.sin6_port && memcmp(&a->six.sin6_addr, &b->six.sin6_addr, 16) == 0;
-}
-
-static void map_address(int family, const void *address, uint8_t out[16])
-{
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-    if (family == AF_INET6) {
-        memcpy(out, address, 16);
-    } else {
-        memcpy(out, mapped, 12);
-        memcpy(out + 12, address, 4);
-    }
-}
+/* ---- who may ------------------------------------------------------------------------------------------------ */
 
 static bool is_seen_address(const struct side *s, const union place *from)
 {
     uint8_t address[16];
-    if (!s->has_seen) return false;
-    if (from->any.sa_family == AF_INET6)
-        map_address(AF_INET6, &from->six.sin6_addr, address);
-    else
-        map_address(AF_INET, &from->four.sin_addr, address);
-    return memcmp(address, s->seen, 16) == 0;
+    place_address(from, address);
+    return s->has_seen && memcmp(address, s->seen, 16) == 0;
 }
-
-/* "203.0.113.7:4711" or "[2001:db8::1]:4711". */
-static bool read_seen(const char *seen, uint8_t out[16])
-{
-    char        host[MESH_ENDPOINT_TEXT];
-    uint8_t     address[16];
-    const char *colon = strrchr(seen, ':');
-    if (!colon) return false;
-    struct str part = { seen, (size_t)(colon - seen) };
-    if (str_starts(part, STR("[")) && str_ends(part, STR("]")))
-        part = (struct str){ part.ptr + 1, part.len - 2 };
-    if (str_copy(part, host, sizeof host).code) return false;
-    int family = strchr(host, ':') ? AF_INET6 : AF_INET;
-    if (inet_pton(family, host, address) != 1) return false;
-    map_address(family, address, out);
-    return true;
-}
-
-static struct err read_listen(const char *address, union place *out)
-{
-    *out       = (union place){ .any.sa_family = strchr(address, ':') ? AF_INET6 : AF_INET };
-    void *into = out->any.sa_family == AF_INET6 ? (void *)&out->six.sin6_addr : (void *)&out->four.sin_addr;
-    return inet_pton(out->any.sa_family, address, into) == 1 ? OK : ERR(INVALID, "the relay's address is none");
-}
-
-/* ---- who may ------------------------------------------------------------------------------------------------ */
 
 static bool was_given(const struct side *s, uint32_t index)
 {
@@ -413,10 +352,7 @@ static int port_open(const struct relay *r, uint32_t port)
     if (fd < 0) return -1;
     const int   size = SOCKET_BYTES, yes = 1;
     union place at = r->listen;
-    if (at.any.sa_family == AF_INET6)
-        at.six.sin6_port = htons((uint16_t)port);
-    else
-        at.four.sin_port = htons((uint16_t)port);
+    place_set_port(&at, (uint16_t)port);
     /* Each makes it faster, none is needed: an old kernel or a lesser user does without. */
     (void)!setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
     (void)!setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
@@ -563,7 +499,7 @@ void relay_set_seen(struct relay *r, uint32_t slot, bool is_b, const char *seen)
     if (slot >= r->o.slots) return;
     struct note *note = note_new(NOTE_SEEN, slot);
     note->is_b        = is_b;
-    note->has_seen    = read_seen(seen, note->seen);
+    note->has_seen    = place_read_address(seen, note->seen);
     leave(r, note);
 }
 
@@ -585,7 +521,7 @@ struct err relay_open(const struct relay_options *o, struct relay **out)
     r->o         = *o;
     r->o.address = r->o.keep_path = NULL;
     r->keep_path                  = o->keep_path ? strdup(o->keep_path) : NULL;
-    struct err e                  = read_listen(o->address, &r->listen);
+    struct err e                  = place_read(o->address, 0, &r->listen);
     if (e.code) {
         free(r->keep_path);
         free(r);

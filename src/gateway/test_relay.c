@@ -356,13 +356,16 @@ static void what_a_pair_may_not_is_dropped(void **state)
     uint8_t big[1024];
     shake_hands(a, b, 11, 22);
     data(big, 22);
-    for (int i = 0; i < 2000; i++) {
+    uint64_t from_ms = sys_boot_now_ms();
+    for (int i = 0; i < 4000; i++) {
         let(a, big, sizeof big);
         while (comes(b, 0, 4)) {}
     }
+    /* At 1 Mbit/s, after the burst, 125 bytes a millisecond. */
+    uint64_t            most   = 600000 + (sys_boot_now_ms() - from_ms) * 125;
     struct relay_counts counts = relay_counts(relay);
-    assert_true(counts.slow > 1000000);
-    assert_true(counts.bytes < 700000);
+    assert_true(counts.slow > 0);
+    assert_true(counts.bytes <= most);
     close(a);
     close(b);
     relay_close(relay);

@@ -27,10 +27,10 @@ struct ticket {
     enum ticket_kind  kind;
     struct id         serial; /* unlike any other's */
     struct cluster_id cluster;
-    struct node_id    node; /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
-    char              service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; TUNNEL: TICKET_HEAD, or "" for others */
-    char              user[MESH_ADDRESS_TEXT + 32]; /* account, as the service may see it */
-    struct instant    expires;                      /* wall clock */
+    struct node_id    node;            /* TUNNEL: whose; JOIN: the one to be reached, or none for the head */
+    char service[TICKET_SERVICE_TEXT]; /* JOIN, ONCE: "dashboard"; TUNNEL: TICKET_HEAD, or "" for others */
+    char user[MESH_ADDRESS_TEXT + 32]; /* account, as the service may see it */
+    struct instant expires;            /* wall clock */
 };
 extern const struct record_type ticket_type;
 
