@@ -89,6 +89,8 @@ remains() {
             ! is_alive "$pid" "$born" || echo "process $pid ($name)"
         done <"$folder/processes"
     fi
+    # What others started in turn (a worker's downloads, a mesh device) bears the run's name among its arguments.
+    pgrep -af -- "$run_name" | sed 's/^/process /' || true
     awk -v name="$run_name" 'index($0, name) { print "mount " $2 }' /proc/self/mounts
     find /sys/fs/cgroup -type d -name "$run_name*" -printf 'cgroup %p\n' 2>/dev/null || true
     [[ ! -e $folder/net ]] || echo "the namespaces of $folder/net"
@@ -106,7 +108,11 @@ remove_run() { # FOLDER
     "$root/demo/net" down "$folder"
     ! mountpoint -q "$run_dir" || umount "$run_dir" || true
     rm -rf --one-file-system "$run_dir"
-    left=$(remains)
+    for _ in {1..30}; do # what was told to end may take a moment for it
+        left=$(remains)
+        [[ $left ]] || break
+        sleep 0.1
+    done
     if [[ $left ]]; then
         printf '%s\n' "$left" >&2
         return 1

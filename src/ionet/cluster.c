@@ -217,9 +217,10 @@ struct err command_cluster_terminate(struct cli *c)
     TRY(api_call(c, "DELETE", path, STR(""), &r));
     TRY(str_copy(json_as_str(json_member(r.doc.root, "id")), id, sizeof id));
     if (cli_has(c, "wait")) return watch_cluster(c, id, WATCH_ENDED);
+    struct str state = json_as_str(json_member(r.doc.root, "state"));
     if (c->json)
         print_json((struct str){ r.body, r.len });
     else
-        printf("cluster %s is ending\n", id);
+        printf("cluster %s is %.*s\n", id, (int)state.len, state.ptr);
     return OK;
 }
