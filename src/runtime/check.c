@@ -130,7 +130,8 @@ static struct err make_root(struct checking *k)
     char                     path[RUNTIME_PATH_TEXT], to[64];
     path_write(k->root, "%s/check-root", k->r->run_dir);
     TRY(sys_make_dirs(k->root, 0755));
-    if (chmod(k->root, 0755) < 0) return ERR(IO, "a folder's rights can't be set"); /* runc opens it as nobody */
+    if (chmod(k->root, 0755) < 0)
+        return ERR(IO, "a folder's rights can't be set"); /* runc opens it as nobody */
     /* runc opens it as the container's root, who is nobody here. */
     if (chmod(k->root, 0755) < 0) return ERR(IO, "a folder's rights can't be set");
     for (size_t i = 0; i < countof(links); i++) {

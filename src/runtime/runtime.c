@@ -157,7 +157,8 @@ static struct err make_folder(char out[RUNTIME_PATH_TEXT], const char *dir, cons
 {
     if (dir[0] != '/') return ERR(INVALID, "a folder of the runtime is not an absolute path");
     TRY(str_copy(str_from(dir), out, DIR_TEXT_MAX));
-    if (access(out, F_OK) < 0) TRY(folder_make_passable(out)); /* one that is there stays as its owner wants it */
+    if (access(out, F_OK) < 0)
+        TRY(folder_make_passable(out)); /* one that is there stays as its owner wants it */
     TRY(check_passable(out));
     for (size_t i = 0; i < count; i++) {
         char path[RUNTIME_PATH_TEXT];

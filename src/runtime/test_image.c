@@ -108,6 +108,7 @@ static void make_images(struct shop *s)
 static int open_shop(void **state)
 {
     static struct shop s;
+    umask(022); /* of what goes into the images */
     rig_open(&s.rig);
     snprintf(s.dir, sizeof s.dir, "%s/shop", s.rig.dir);
     assert_int_equal(mkdir(s.dir, 0700), 0);

@@ -68,6 +68,7 @@ static inline void rig_open(struct rig *rig)
     assert_int_equal(chmod(dir, 0711), 0);
     rig_name(rig, dir);
     assert_int_equal(mkdir(rig->root, 0755), 0);
+    assert_int_equal(chmod(rig->root, 0755), 0); /* whatever the umask is */
     static const char *const links[] = { "bin", "lib", "lib64" };
     for (size_t i = 0; i < countof(links); i++) {
         char path[400], to[16];
