@@ -78,7 +78,7 @@ end_workers() {
     while read -r number state dir cgroup; do
         in_place "worker$number" timeout 60 ionet-worker --state_dir "$state" --run_dir "$dir" --cgroup "$cgroup" \
             --stop-all >>"$folder/logs/stop$number" 2>&1 </dev/null || true
-    done <"$folder/workers"
+    done < <(sort -u "$folder/workers") # one that was started twice is named twice
 }
 
 # What of a run is still there, a line each.
