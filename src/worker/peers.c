@@ -17,6 +17,12 @@ static bool is_as_told(const struct worker_peer *p, const struct mesh_peer *told
            p->told.via == told->via;
 }
 
+/* Adopted, with a session that lives: it goes on where the map says it is anyway. */
+static bool is_there_already(const struct worker_peer *p, const struct mesh_peer *told)
+{
+    return p->is_adopted && strcmp(p->told.endpoint, told->endpoint) == 0;
+}
+
 static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_peer *told)
 {
     struct worker_peer *p = peer_find(n, told->key);
@@ -25,8 +31,12 @@ static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_
     if (!p) {
         p  = &n->peers[n->peers_count++];
         *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms };
+    } else if (is_there_already(p, told)) {
+        p->told       = *told;
+        p->is_adopted = false;
     } else if (!is_as_told(p, told)) {
-        *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms };
+        bool knows = p->begin_anew || (p->is_set && p->answered);
+        *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms, .begin_anew = knows };
     }
     p->stale_until_ms = 0;
     p->valid_until_ms = now_ms + (uint64_t)told->valid.ms;
@@ -64,13 +74,29 @@ static bool is_meet(const struct worker_node *n, const uint8_t key[MESH_KEY_BYTE
     return false;
 }
 
+static bool session_lives(const struct worker_peer_seen *seen, uint64_t now_ms)
+{
+    return seen->handshake_ms && now_ms < seen->handshake_ms + WORKER_SESSION_MS;
+}
+
+/* The map came before the device was read: what the worker before this one set is not set again. */
+static void take_adopted(struct worker_peer *p, const struct worker_peer_seen *seen, uint64_t now_ms)
+{
+    bool is_there = session_lives(seen, now_ms) && strcmp(seen->endpoint, p->told.endpoint) == 0;
+    p->is_set = p->answered = is_there;
+    p->begin_anew           = !is_there;
+}
+
 /* One that this worker did not set: left by the worker before it, or by a set of meeting points before these.
  * It stays until a map says better. */
 static void take_unknown(struct worker_node *n, const struct worker_peer_seen *seen, uint64_t now_ms)
 {
     if (n->peers_count == WORKER_PEERS_MAX) return;
     struct worker_peer *p = &n->peers[n->peers_count++];
-    *p = (struct worker_peer){ .valid_until_ms = n->paid_until_ms, .is_set = true, .answered = true };
+    *p                    = (struct worker_peer){ .valid_until_ms = n->paid_until_ms,
+                                                  .is_set         = true,
+                                                  .answered       = true,
+                                                  .is_adopted     = session_lives(seen, now_ms) };
     memcpy(p->told.key, seen->key, MESH_KEY_BYTES);
     worker_text_fit(str_from(seen->endpoint), p->told.endpoint, sizeof p->told.endpoint, false);
     if (n->has_map) p->stale_until_ms = now_ms;
@@ -83,11 +109,13 @@ void worker_peers_take_seen(struct worker *w, struct worker_node *n, const struc
     n->reading    = false;
     n->read_at_ms = now_ms;
     if (in->err.code || !n->has_mesh) return;
-    n->has_read = true;
+    bool is_first = !n->has_read;
+    n->has_read   = true;
     for (uint32_t i = 0; i < in->peers_count; i++) {
         const struct worker_peer_seen *seen = &in->peers[i];
         struct worker_peer            *p    = peer_find(n, seen->key);
         if (!p && !is_meet(n, seen->key)) take_unknown(n, seen, now_ms);
+        if (p && !p->is_set && is_first) take_adopted(p, seen, now_ms);
         if (p && p->is_set && seen->handshake_ms && seen->handshake_ms >= p->set_at_ms) p->answered = true;
     }
 }
@@ -118,12 +146,16 @@ static bool act_on(struct worker *w, struct worker_node *n, struct worker_peer *
     return a != NULL;
 }
 
+/* WireGuard keeps a session when its peer's place changes, but a relay learns who is there from handshakes alone, and
+ * only one tells whether a place answers: who had a session is removed first. */
 static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer *p, uint64_t now_ms,
                      struct worker_actions *out)
 {
+    if (p->begin_anew && !act_on(w, n, p, ACT_REMOVE_PEER, out)) return;
     if (!act_on(w, n, p, ACT_SET_PEER, out)) return;
-    p->is_set    = true;
-    p->set_at_ms = now_ms;
+    p->begin_anew = false;
+    p->is_set     = true;
+    p->set_at_ms  = now_ms;
 }
 
 void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
@@ -136,7 +168,7 @@ void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, 
             *p = n->peers[--n->peers_count];
             continue;
         }
-        if (!p->is_set && now_ms >= p->set_at_ms) set_peer(w, n, p, now_ms, out);
+        if (!p->is_set && n->has_read && now_ms >= p->set_at_ms) set_peer(w, n, p, now_ms, out);
         /* The other side was told at the same time, and may wait before it starts. */
         if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS && w->link_up)
             p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);

@@ -70,7 +70,7 @@ static void tell(const struct mesh_map *m)
     step(in);
 }
 
-/* What the device knows: a letter a peer; after it '!' if there was a handshake just now. */
+/* What the device knows: a letter a peer, where `add` puts it; after it '!' if there was a handshake just now. */
 static void read_as(const char *peers)
 {
     struct worker_peer_seen seen[8] = { { .handshake_ms = 0 } };
@@ -78,8 +78,11 @@ static void read_as(const char *peers)
     for (const char *p = peers; *p; p++) {
         if (*p == '!')
             seen[in.peers_count - 1].handshake_ms = now;
-        else
-            memset(seen[in.peers_count++].key, *p, MESH_KEY_BYTES);
+        else {
+            struct worker_peer_seen *next = &seen[in.peers_count++];
+            memset(next->key, *p, MESH_KEY_BYTES);
+            snprintf(next->endpoint, sizeof next->endpoint, "198.51.100.%d:4000", *p);
+        }
     }
     in.peers = seen;
     step(in);
@@ -273,9 +276,9 @@ static void what_a_device_holds_beyond_the_map_is_removed(void **state)
     assert_string_equal(done(), "remove x");
 }
 
-static void peers_of_an_adopted_device_stay_until_a_map_says_better(void **state)
+/* The worker ends; another one begins and finds all that this one left. */
+static void start_again(void)
 {
-    (void)state;
     static struct worker_saved saved;
     worker_save(w, now, &saved);
     memset(w, 0, sizeof *w);
@@ -287,6 +290,62 @@ static void peers_of_an_adopted_device_stay_until_a_map_says_better(void **state
     in.found_mesh = in.found_container = true;
     step(in);
     tick_after(WORKER_READ_MS);
+}
+
+static void sessions_of_an_adopted_device_go_on_undisturbed(void **state)
+{
+    (void)state;
+    struct mesh_map m = new_map(true);
+    add(&m, 'a', MESH_DIRECT, 0);
+    add(&m, 'b', MESH_RELAY, 0);
+    for (int map_first = 0; map_first < 2; map_first++) {
+        start_again();
+        if (map_first) tell(&m);
+        assert_string_equal(done(), "");
+        read_as("MNa!b!");
+        assert_string_equal(done(), "");
+        if (!map_first) tell(&m);
+        assert_string_equal(done(), "");
+        tick_after(2 * WORKER_STALE_MS);
+        assert_string_equal(done(), "");
+    }
+}
+
+static void a_peer_of_an_adopted_device_that_is_elsewhere_or_silent_is_begun_anew(void **state)
+{
+    (void)state;
+    struct mesh_map m = new_map(true);
+    add(&m, 'a', MESH_DIRECT, 0);
+    add(&m, 'b', MESH_DIRECT, 0);
+    strcpy(m.peers[0].endpoint, "198.51.100.97:4001");
+    for (int map_first = 0; map_first < 2; map_first++) {
+        start_again();
+        if (map_first) tell(&m);
+        read_as("MNa!b");
+        if (!map_first) tell(&m);
+        assert_string_equal(done(), "remove a, set a, remove b, set b");
+    }
+}
+
+static void a_peer_whose_place_changes_is_begun_anew(void **state)
+{
+    (void)state;
+    struct mesh_map m = new_map(true), relay = new_map(false);
+    add(&m, 'a', MESH_DIRECT, 0);
+    tell(&m);
+    read_as("MNa!");
+    add(&relay, 'a', MESH_RELAY, 0);
+    strcpy(relay.peers[0].endpoint, "203.0.113.2:40000");
+    tell(&relay);
+    assert_string_equal(done(), "remove a, set a");
+    tell(&relay);
+    assert_string_equal(done(), "");
+}
+
+static void peers_of_an_adopted_device_stay_until_a_map_says_better(void **state)
+{
+    (void)state;
+    start_again();
     read_as("MNab");
     assert_string_equal(done(), "");
     tick_after(5000);
@@ -461,6 +520,9 @@ int main(void)
         TEST(the_mesh_is_read_only_while_an_answer_is_awaited),
         TEST(what_a_device_holds_beyond_the_map_is_removed),
         TEST(peers_of_an_adopted_device_stay_until_a_map_says_better),
+        TEST(sessions_of_an_adopted_device_go_on_undisturbed),
+        TEST(a_peer_of_an_adopted_device_that_is_elsewhere_or_silent_is_begun_anew),
+        TEST(a_peer_whose_place_changes_is_begun_anew),
         TEST(a_large_map_is_worked_off_in_several_steps),
         TEST(time_between_two_lines_that_name_a_node_counts),
         TEST(a_line_that_is_none_counts_for_nothing),

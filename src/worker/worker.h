@@ -38,6 +38,7 @@
 #define WORKER_UNSYNCED_MS 5000    /* what is reported as served is at most so much beyond what is synced */
 #define WORKER_SEEN_SPAN_MS 2500   /* of the time between two lines of a witness, so much counts */
 #define WORKER_STALE_MS 2000       /* after a new map began, peers that it does not name stay so long */
+#define WORKER_SESSION_MS 180000   /* for so long after its handshake WireGuard keeps a session */
 #define WORKER_READ_MS 100         /* the mesh is read so often while a peer has not answered */
 #define WORKER_RETRY_MS 2000       /* images, recipes, cleaning */
 #define WORKER_TUNNEL_LEAST_MS 250 /* wait after a failed tunnel; doubles */
@@ -69,6 +70,8 @@ struct worker_peer {
     bool             is_set;
     bool             answered; /* a handshake since it was set */
     bool             silent_sent;
+    bool             is_adopted; /* with a session, from the worker before this one; no map has named it yet */
+    bool             begin_anew; /* the device has a session with it that is to end when it is set */
 };
 
 struct worker_node {
