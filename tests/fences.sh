@@ -88,7 +88,7 @@ a_container_that_ends_at_once_fails_its_cluster_with_its_last_words_and_costs_no
     user cluster watch "$cluster" --ready || status=$?
     ((status != 0)) || fail "it became ready"
     await 60000 "it did not fail, but is $(ask .state)" cluster_is '.state == "failed"'
-    user cluster show "$cluster" | tee "$folder/logs/shown" | grep -q 'no such model' ||
+    user cluster show "$cluster" | tee "$folder/logs/shown" | grep 'no such model' >/dev/null ||
         fail "it does not say its last words: $(cat "$folder/logs/shown")"
     cluster_is '.failed and .why != "" and (.log_end | contains("no such model"))' || fail "why: $(ask .why)"
     cluster_is '.charged_micros == 0 and .refunded_micros == .escrow_micros and .escrow_micros > 0' ||
