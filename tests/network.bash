@@ -1,5 +1,5 @@
 # network.bash: what the tests of the whole stand on: the demo's small internet with a network on it, brought up once,
-# then checks one after the other. Sourced by tests/*.sh, which call bring_up, check … check, and end.
+# then checks one after the other. Sourced by tests/*.sh, which call bring_up, and check for each; all goes at the exit.
 source "$(dirname "${BASH_SOURCE[0]}")/../demo/run"
 jobs=$root/tests/jobs
 passed=0 failed=0
