@@ -34,10 +34,14 @@ check() { # FUNCTION ARGUMENTS…
 finish() {
     local status=$?
     trap '' INT TERM HUP
-    ((status == 0 && failed == 0)) || tell_logs >&2
+    if ((status)); then
+        failed=$((failed + 1))
+        echo "not ok: it did not come to its end"
+    fi
+    ((failed == 0)) || tell_logs >&2
     check nothing_remains_of_the_run
     printf '%d passed, %d failed\n' "$passed" "$failed"
-    ((status == 0 && failed == 0)) || exit 1
+    ((failed == 0)) || exit 1
 }
 
 nothing_remains_of_the_run() { remove_run "$folder"; }
