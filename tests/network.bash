@@ -34,6 +34,7 @@ check() { # FUNCTION ARGUMENTS…
 finish() {
     local status=$?
     trap '' INT TERM HUP
+    exec >&3 2>&4 # whatever was being waited for without a word
     if ((status)); then
         failed=$((failed + 1))
         echo "not ok: it did not come to its end"
