@@ -1,25 +1,14 @@
 #include "config.h"
 
 #include "sys/log.h"
-#include "sys/sys.h"
+#include "sys/options.h"
 
 #include <stddef.h>
 #include <string.h>
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER };
-
-struct option {
-    const char      *name;
-    enum option_kind kind;
-    size_t           offset, size;
-    const char      *initial; /* null: it must be given */
-    uint64_t         least, most;
-    const char      *doc;
-};
-
 #define PLACE(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 
-static const struct option options[] = {
+static const struct option rows[] = {
     { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0,
       "folder of its keys and what it was told, made if missing" },
     { "host", OPTION_TEXT, PLACE(host), NULL, 0, 0, "numeric address by which workers and users reach it" },
@@ -46,55 +35,9 @@ static const char *const levels[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"
 };
 
-static struct err set(struct config *c, struct str name, struct str value)
+static bool take_switch(void *config, struct str flag)
 {
-    for (size_t i = 0; i < countof(options); i++) {
-        const struct option *o  = &options[i];
-        char                *at = (char *)c + o->offset;
-        uint64_t             n;
-        if (!str_eq(name, str_from(o->name))) continue;
-        if (o->kind == OPTION_TEXT) return str_copy(value, at, o->size);
-        if (str_to_u64(value, &n).code || n < o->least || n > o->most)
-            return ERR(INVALID, "the number is out of its range");
-        memcpy(at, &n, sizeof n);
-        return OK;
-    }
-    return ERR(INVALID, "there is no such option: see --help");
-}
-
-static struct err complain(struct text *complaint, struct err e, struct str where, uint64_t line)
-{
-    if (!e.code) return e;
-    text_add(complaint, where);
-    if (line) {
-        text_add_char(complaint, ':');
-        text_add_u64(complaint, line);
-    }
-    text_add(complaint, STR(": "));
-    text_add(complaint, str_from(e.why));
-    return e;
-}
-
-static struct err read_file(struct config *c, const char *path, struct text *complaint)
-{
-    static char room[CONFIG_FILE_MAX];
-    size_t      len = 0;
-    TRY(complain(complaint, sys_read_file(path, room, sizeof room, &len), str_from(path), 0));
-    struct str rest = { room, len };
-    for (uint64_t number = 1; rest.len; number++) {
-        struct str line, name, value;
-        str_split(rest, '\n', &line, &rest);
-        line = str_trim(line);
-        if (line.len == 0 || line.ptr[0] == '#') continue;
-        bool       pair = str_split(line, '=', &name, &value);
-        struct err e    = pair ? set(c, str_trim(name), str_trim(value)) : ERR(INVALID, "a line is KEY=VALUE");
-        TRY(complain(complaint, e, str_from(path), number));
-    }
-    return OK;
-}
-
-static bool take_switch(struct config *c, struct str flag)
-{
+    struct config *c = config;
     static const struct {
         const char      *flag;
         enum config_task task;
@@ -105,25 +48,6 @@ static bool take_switch(struct config *c, struct str flag)
         return true;
     }
     return false;
-}
-
-/* --name=value or --name value; with `only_config` nothing but --config counts, else all but that. */
-static struct err read_flags(struct config *c, int argc, char **argv, bool only_config, struct text *complaint)
-{
-    for (int i = 1; i < argc; i++) {
-        struct str flag = str_from(argv[i]), name, value;
-        if (take_switch(c, flag)) continue;
-        if (!str_starts(flag, STR("--")))
-            return complain(complaint, ERR(INVALID, "a flag is --NAME VALUE"), flag, 0);
-        if (!str_split(str_skip(flag, 2), '=', &name, &value)) {
-            if (i + 1 == argc) return complain(complaint, ERR(INVALID, "the flag has no value"), flag, 0);
-            value = str_from(argv[++i]);
-        }
-        bool is_config = str_eq(name, STR("config"));
-        if (is_config && only_config) TRY(read_file(c, value.ptr, complaint));
-        if (!is_config && !only_config) TRY(complain(complaint, set(c, name, value), flag, 0));
-    }
-    return OK;
 }
 
 struct err config_options(const struct config *c, struct gateway_options *out)
@@ -155,39 +79,32 @@ struct err config_options(const struct config *c, struct gateway_options *out)
     return OK;
 }
 
+static struct options options_of(struct config *c)
+{
+    return (struct options){ .rows = rows, .count = countof(rows), .config = c, .take_switch = take_switch };
+}
+
 struct err config_read(struct config *c, int argc, char **argv, struct text *complaint)
 {
+    struct options o = options_of(c);
     memset(c, 0, sizeof *c);
-    for (size_t i = 0; i < countof(options); i++)
-        if (options[i].initial)
-            check(set(c, str_from(options[i].name), str_from(options[i].initial)).code == ERR_NONE);
-    TRY(read_flags(c, argc, argv, true, complaint));
-    return read_flags(c, argc, argv, false, complaint);
+    struct err e = options_read(&o, argc, argv, complaint);
+    if (!e.code) return OK;
+    text_add(complaint, STR(": "));
+    text_add(complaint, str_from(e.why));
+    return e;
 }
 
 void config_help(struct text *out)
 {
+    struct options o = options_of(NULL);
     text_add(
         out,
         STR("ionet-gateway: joins users to the services of clusters, and the nodes of a cluster to each "
             "other.\n\n"
             "  ionet-gateway [--config FILE] [--NAME VALUE …]\n\n"
             "The file has lines NAME=VALUE; flags go over it. The ports must be reachable from outside.\n\n"));
-    for (size_t i = 0; i < countof(options); i++) {
-        const struct option *o    = &options[i];
-        size_t               from = out->len;
-        text_add(out, STR("  --"));
-        text_add(out, str_from(o->name));
-        while (out->len - from < 20) text_add_char(out, ' ');
-        text_add(out, str_from(o->doc));
-        if (!o->initial) text_add(out, STR(" (needed)"));
-        if (o->initial && o->initial[0]) {
-            text_add(out, STR(" ["));
-            text_add(out, str_from(o->initial));
-            text_add_char(out, ']');
-        }
-        text_add_char(out, '\n');
-    }
+    options_help(&o, 20, out);
     text_add(out, STR("  --check           check configuration, token and programs, serve nothing\n"
                       "  --version         print the version\n"));
 }

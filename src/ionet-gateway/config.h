@@ -7,7 +7,6 @@
 #include "gateway/gateway.h"
 
 #define CONFIG_TEXT 320
-#define CONFIG_FILE_MAX 65536
 
 enum config_task { TASK_RUN, TASK_CHECK, TASK_HELP, TASK_VERSION };
 

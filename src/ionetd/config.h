@@ -8,7 +8,6 @@
 
 #define CONFIG_TEXT 256
 #define CONFIG_IMAGES_MAX 16
-#define CONFIG_FILE_MAX 65536
 
 struct config_image { /* what a recipe's `image:` name means */
     char name[64];
