@@ -45,11 +45,6 @@ void loop_release(struct net *n)
     if (n->live == 0 && n->stopping) uv_stop(&n->loop);
 }
 
-struct err loop_err(int uv_code, const char *why)
-{
-    return uv_code == UV_ETIMEDOUT ? ERR(TIMEOUT, "the connection timed out") : (struct err){ ERR_IO, why };
-}
-
 static struct err loop_may_start(const struct net *n)
 {
     return n->stopping ? ERR(IO, "the loop is stopping") : OK;
@@ -288,9 +283,4 @@ struct err net_waker_open(struct net *n, net_on_timer call, void *ctx, struct ne
 void net_wake(struct net_waker *w)
 {
     uv_async_send(&w->async);
-}
-
-void net_waker_close(struct net_waker *w)
-{
-    if (w) waker_close(w);
 }

@@ -94,6 +94,4 @@ struct net {
 void loop_hold(struct net *n);
 void loop_release(struct net *n);
 
-must_check struct err loop_err(int uv_code, const char *why); /* ERR_IO, or ERR_TIMEOUT */
-
 #endif

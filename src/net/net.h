@@ -48,7 +48,6 @@ struct net_waker;
 must_check struct err net_waker_open(struct net *n, net_on_timer call, void *ctx, struct net_waker **out);
 /* From any thread; the call follows on the loop, several wakes may become one. */
 void net_wake(struct net_waker *w);
-void net_waker_close(struct net_waker *w);
 
 /* ---- the authority: a small CA, and pins ------------------------------------------------------------ */
 

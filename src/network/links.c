@@ -151,15 +151,7 @@ static void device_link_up(struct step *s)
     }
 }
 
-void on_link_up(struct step *s)
-{
-    if (s->in->link.purpose == TOKEN_GATEWAY)
-        gateway_link_up(s);
-    else
-        device_link_up(s);
-}
-
-void gateway_link_up(struct step *s)
+static void gateway_link_up(struct step *s)
 {
     struct network *n     = s->n;
     uint32_t        place = map_find(&n->gateways_by_tag, network_tag(s->in->link.public_key));
@@ -187,6 +179,14 @@ void gateway_link_up(struct step *s)
     memcpy(g->instance, s->in->link.instance, sizeof g->instance);
     g->session = s->in->session;
     welcome(s, g->id.id);
+}
+
+void on_link_up(struct step *s)
+{
+    if (s->in->link.purpose == TOKEN_GATEWAY)
+        gateway_link_up(s);
+    else
+        device_link_up(s);
 }
 
 /* The device that this link is of; null when the link is no longer the one that counts. */

@@ -77,7 +77,6 @@ void on_witnessed(struct step *s);
 void               on_silent(struct step *s);
 void               on_gw_up(struct step *s);
 void               on_gw_seen(struct step *s);
-void               gateway_link_up(struct step *s);
 struct mesh_member node_member(const struct node *x);
 void               node_met(struct step *s, struct cluster *c, struct node *x); /* its key or place is new */
 void               node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);

@@ -206,11 +206,6 @@ void children_stop(struct runtime *r)
     for (struct child *c = r->children; c; c = c->next) child_stop(c);
 }
 
-int child_pid(const struct child *c)
-{
-    return c->process.pid;
-}
-
 /* ---- what it said ---------------------------------------------------------------------------- */
 
 /* How many bytes of a well-formed UTF-8 sequence stand at the start; 0: none do. */

@@ -119,7 +119,6 @@ struct child_order {
 must_check struct err child_start(struct runtime *r, const struct child_order *order, struct child **out);
 void                  child_stop(struct child *c); /* SIGKILL to its group; on_done follows */
 void                  children_stop(struct runtime *r);
-int                   child_pid(const struct child *c);
 
 /* One sentence of what a failing program said: its last line, without its own prefixes and cut to fit. */
 void child_sentence(struct str said, char out[RUNTIME_WHY_TEXT]);
