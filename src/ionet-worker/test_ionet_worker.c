@@ -74,6 +74,11 @@ static void a_node_serves_is_witnessed_and_reached_and_leaves_nothing(void **sta
     world_until(&w, strstr(none->got, "no there is no such service on this node\n"));
     struct world_tunnel *logs = world_join(&w, "logs");
     world_until(&w, strstr(logs->got, "ok\nserving with ") && strstr(logs->got, "caller 1\n"));
+    struct world_tunnel *last = world_join(&w, "logs");
+    net_raw_end(last->raw); /* at once: what there is, and its end */
+    world_until(&w, !last->raw);
+    assert_non_null(strstr(last->got, "ok\nserving with "));
+    assert_non_null(strstr(last->got, "caller 1\n"));
     world_until(&w, world_idle_tunnels(&w) == WORKER_TUNNELS);
     net_raw_close(echo->raw);
     struct world_tunnel *again = world_join(&w, "echo");

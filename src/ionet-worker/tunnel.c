@@ -1,6 +1,7 @@
 /* Tunnels: connections of ours that wait at the gateway. Its opening line names a service of the node; we
  * connect to it inside the node's namespace, answer "ok" or "no REASON", and from then on bytes pass both
- * ways. The service `logs` is answered here. */
+ * ways. The service `logs` is answered here: what there is and then what comes, or, to who ends his side, what
+ * there is and then its end. */
 #include "site.h"
 
 #include "sys/log.h"
@@ -35,6 +36,8 @@ struct tunnel {
     struct net_splice         *splice;
     struct net_timer          *timer; /* of logs */
     struct container_log_place place;
+    bool                       is_last;                /* of logs: what there is, and no more */
+    size_t                     left;                   /* of that, bytes at most */
     char                       early[TUNNEL_LINE_MAX]; /* what came: the line, and what follows it */
     size_t                     early_len;
     char                       service[64];
@@ -136,17 +139,35 @@ static void connect_service(struct tunnel *t)
 
 /* ---- logs -------------------------------------------------------------------------------------------- */
 
-/* What there is, then what comes, as fast as the reader reads. */
+static void end_logs(struct tunnel *t)
+{
+    net_timer_stop(t->timer);
+    t->timer = NULL;
+    t->state = TUNNEL_OVER;
+    net_raw_end(t->raw);
+}
+
+/* As fast as the reader reads. */
 static void on_logs_turn(void *ctx)
 {
     static char    room[32768];
     struct tunnel *t = ctx;
-    while (t->raw && net_raw_waiting(t->raw) < TUNNEL_LOGS_WAITING_MAX) {
-        size_t got =
-            container_log_read(t->node->site->runtime, t->node->ref.node, &t->place, room, sizeof room);
+    while (t->state == TUNNEL_LOGGING && net_raw_waiting(t->raw) < TUNNEL_LOGS_WAITING_MAX) {
+        size_t most = t->is_last && t->left < sizeof room ? t->left : sizeof room;
+        size_t got  = container_log_read(t->node->site->runtime, t->node->ref.node, &t->place, room, most);
+        if (got) net_raw_send(t->raw, (struct str){ room, got });
+        if (t->is_last) t->left -= got;
+        if (t->is_last && !got) end_logs(t);
         if (!got) return;
-        net_raw_send(t->raw, (struct str){ room, got });
     }
+}
+
+/* A container may write faster than its reader reads: no more is sent than a log can hold. */
+static void finish_logs(struct tunnel *t)
+{
+    t->is_last = true;
+    t->left    = CONTAINER_LOG_BYTES;
+    on_logs_turn(t);
 }
 
 static void serve_logs(struct tunnel *t)
@@ -218,7 +239,17 @@ static void on_bytes(void *ctx, struct net_raw *r, struct str bytes)
 static void on_end(void *ctx, struct net_raw *r)
 {
     struct tunnel *t = ctx;
-    if (t->state != TUNNEL_CONNECTING) net_raw_close(r);
+    if (t->state == TUNNEL_LOGGING)
+        finish_logs(t);
+    else if (t->state != TUNNEL_CONNECTING)
+        net_raw_close(r);
+}
+
+static void on_drain(void *ctx, struct net_raw *r)
+{
+    struct tunnel *t = ctx;
+    (void)r;
+    if (t->state == TUNNEL_LOGGING) on_logs_turn(t);
 }
 
 static void on_close(void *ctx, const char *why)
@@ -237,7 +268,7 @@ static void on_close(void *ctx, const char *why)
 static struct err dial(struct tunnel *t)
 {
     static const struct net_raw_calls calls = {
-        .on_open = on_open, .on_bytes = on_bytes, .on_end = on_end, .on_close = on_close
+        .on_open = on_open, .on_bytes = on_bytes, .on_drain = on_drain, .on_end = on_end, .on_close = on_close
     };
     const struct assignment *a = node_assignment(t->node);
     struct site             *s = t->node->site;
