@@ -112,6 +112,12 @@ static void service_token(const struct cluster *c, const struct recipe *r, const
     recipe_secret(c->secret, str_from(r->secrets[at]), out);
 }
 
+static void service_env(const struct cluster *c, const struct recipe *r, const char *service, struct text *out)
+{
+    const struct recipe_service *s = r ? recipe_service(r, str_from(service)) : NULL;
+    if (s) recipe_service_env(s, c->secret, out);
+}
+
 static struct err ticket_make(const struct api_ask *q, const struct cluster *c, struct ticket *t,
                               struct text *out)
 {
@@ -144,15 +150,18 @@ void post_ticket(struct api_ask *q)
     e                                = ticket_usable(n, c, r, &q->body->ticket);
     if (!e.code && !g) e = ERR(CONFLICT, "no gateway is connected to the network: try again later");
 
-    struct text ticket = TEXT_IN(reply.ticket), host = TEXT_IN(reply.host), token = TEXT_IN(reply.token);
+    struct text ticket = TEXT_IN(reply.ticket), host = TEXT_IN(reply.host), token = TEXT_IN(reply.token),
+                env = TEXT_IN(reply.env);
     if (!e.code) e = ticket_make(q, c, &t, &ticket);
     if (e.code) return reply_error(q->request, e);
     service_host(q->api, c, q->body->ticket.service, &host);
     service_token(c, r, q->body->ticket.service, &token);
+    service_env(c, r, q->body->ticket.service, &env);
     (void)text_z(&ticket);
     (void)text_z(&host);
     (void)text_z(&token);
-    check(!ticket.full && !host.full && !token.full);
+    (void)text_z(&env);
+    check(!ticket.full && !host.full && !token.full && !env.full);
     memcpy(reply.gateway, g->tunnel, sizeof reply.gateway);
     reply.expires = t.expires;
     reply_record(q->request, 201, &ticket_reply_type, &reply, SEEN_OWNER);

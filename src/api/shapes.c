@@ -163,6 +163,9 @@ static const struct field ticket_reply_fields[] = {
     FIELD_MS(struct ticket_reply, expires, "expires_ms", SEEN_OWNER, LIVE, "good until then"),
     FIELD_TEXT(struct ticket_reply, token, SEEN_OWNER, LIVE,
                "the service's own token; \"\" if it asks for none"),
+    FIELD_LINES(
+        struct ticket_reply, env, SEEN_OWNER, LIVE,
+        "what the service's programs want set, NAME=VALUE a line; ${address}: HOST:PORT where they reach it"),
 };
 const struct record_type ticket_reply_type =
     RECORD_TYPE("ticket", "tickets", struct ticket_reply, ticket_reply_fields, "leave to open a service");

@@ -4,6 +4,7 @@
 
 #include "link/ticket.h"
 #include "network/network.h"
+#include "recipe/recipe.h"
 #include "record/record.h"
 
 /* An answer: the fields of one or two records in one object, then lists of others. */
@@ -117,6 +118,7 @@ struct ticket_reply {
     char           host[256];
     struct instant expires;
     char           token[65];
+    char           env[RECIPE_SERVICE_ENV_TEXT];
 };
 struct token_reply {
     char           token[320];

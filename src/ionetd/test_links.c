@@ -267,7 +267,7 @@ static void check_assignment(const struct machine *m)
 static void check_ticket(struct scene *s)
 {
     struct world     *w = s->w;
-    char              path[96], token[RECIPE_SECRET_TEXT], host[128];
+    char              path[96], token[RECIPE_SECRET_TEXT], host[128], env[128];
     struct ticket     t;
     struct machine   *head = scene_head(s);
     struct public_key network;
@@ -284,8 +284,11 @@ static void check_ticket(struct scene *s)
     assert_said(w, "host", host);
     recipe_secret(head->desired.assignments[0].secret, STR("token"), &secret);
     assert_said(w, "token", text_z(&secret));
+    snprintf(env, sizeof env, "PAGES=http://${address}/?%s\n", token);
+    assert_said(w, "env", env);
 
     assert_int_equal(post(w, path, s->user, "{\"service\":\"logs\",\"once\":true}"), 201);
+    assert_said(w, "env", "");
     assert_int_equal(post(w, path, s->user, "{\"service\":\"moon\"}"), 404);
     assert_int_equal(post(w, path, s->user, "{\"service\":\"inner\"}"), 400);
     assert_int_equal(post(w, path, s->other, "{\"service\":\"pages\"}"), 404);

@@ -65,7 +65,8 @@ static const char world_recipe[] =
     "memory_min_mib: 64\nshm_percent: 10\nuser: { name: user, uid: 20001, gid: 20001, home: /home/user }\n"
     "secrets: [token]\nhead:\n  command: [/bin/serve, head]\nworker:\n  command: [/bin/serve, \"${head}\"]\n"
     "witness:\n  command: [/bin/alive]\n  on: any\n  every_ms: 1000\n  grace_ms: 5000\n"
-    "services:\n  - { name: pages, title: Pages, port: 8080, on: head, protocol: http, path: / }\n"
+    "services:\n  - { name: pages, title: Pages, port: 8080, on: head, protocol: http, path: /,\n"
+    "      env: [\"PAGES=http://${address}/?${secret.token}\"] }\n"
     "  - { name: inner, title: Inside, port: 8081, on: worker, protocol: tcp }\n"
     "loss:\n  witness_ms: 4000\n  link_ms: 4000\nready:\n  timeout_ms: 60000\n";
 

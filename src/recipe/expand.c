@@ -1,4 +1,5 @@
 #include "recipe_int.h"
+#include "secret.h"
 
 #define EXPANDED_MOST 4096 /* one argument or NAME=VALUE, its variables filled in */
 
@@ -55,14 +56,19 @@ static bool cut(struct str *text, struct str *piece)
     return is_variable;
 }
 
-bool expand_is_known(const struct recipe *r, struct str text, struct str *bad)
+static bool is_known(const struct recipe *r, enum expand_for whom, struct str name)
+{
+    if (find_secret(r, name) < r->secrets_count) return true;
+    uint32_t variable = find(names, VARIABLE_COUNT, name);
+    return whom == EXPAND_FOR_USER ? variable == VARIABLE_ADDRESS : variable < VARIABLE_COUNT;
+}
+
+bool expand_is_known(const struct recipe *r, enum expand_for whom, struct str text, struct str *bad)
 {
     while (text.len) {
         bool is_open = str_starts(text, STR("${")) && text.ptr[text.len - 1] != '}';
         if (!cut(&text, bad)) continue;
-        bool is_known =
-            find(names, VARIABLE_COUNT, *bad) < VARIABLE_COUNT || find_secret(r, *bad) < r->secrets_count;
-        if (!is_known || (is_open && text.len == 0)) return false;
+        if (!is_known(r, whom, *bad) || (is_open && text.len == 0)) return false;
     }
     return true;
 }
@@ -172,4 +178,21 @@ struct err recipe_expand(const struct recipe *r, enum recipe_role role, const st
         TRY(expand_command(r, vars, w->command, w->command_count, arena, &run.witness_argv));
     *out = run;
     return OK;
+}
+
+void recipe_service_env(const struct recipe_service *s, const uint8_t cluster_secret[32], struct text *out)
+{
+    for (unsigned i = 0; i < s->env_count; i++) {
+        struct str text = str_from(s->env[i]), piece;
+        while (text.len) {
+            bool is_variable = cut(&text, &piece);
+            if (!is_variable)
+                text_add(out, piece);
+            else if (secret_name(piece).len)
+                recipe_secret(cluster_secret, secret_name(piece), out);
+            else
+                text_add(out, STR("${address}"));
+        }
+        text_add_char(out, '\n');
+    }
 }

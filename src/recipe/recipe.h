@@ -9,11 +9,12 @@
  *   ${memory} bytes of memory beside /dev/shm
  *   ${shm} bytes of /dev/shm, less a sixteenth that is left to what keeps books in it
  *   ${secret.NAME} a secret of the cluster that the recipe declares
+ * What a service's user sets (`services[].env`) may use secrets, and ${address}: HOST:PORT at which he reaches it.
  * A '$' that no '{' follows stands for itself.
  *
  * The file is plain YAML 1.1, one document, no aliases, every key once. Keys are the names of the members
  * below (counts aside); lists of NAME=VALUE are lists of such texts. May be left out: tmpfs, sysctls, env,
- * secrets, services, `worker.env`, `head.env` (then empty) and a service's path.
+ * secrets, services, `worker.env`, `head.env`, a service's env (then empty) and a service's path.
  *
  * A recipe lives on the heap until recipe_free. */
 #ifndef RECIPE_RECIPE_H
@@ -28,6 +29,8 @@
 #define RECIPE_ENV_MAX 64
 #define RECIPE_SECRETS_MAX 8
 #define RECIPE_SERVICES_MAX 16
+#define RECIPE_SERVICE_ENV_MAX 8
+#define RECIPE_SERVICE_ENV_TEXT 1024
 #define RECIPE_TMPFS_MAX 16
 #define RECIPE_SYSCTLS_MAX 16
 #define RECIPE_SECRET_TEXT 65
@@ -62,6 +65,8 @@ struct recipe_service {
     enum recipe_on       on;
     enum recipe_protocol protocol;
     char                *path; /* where a browser starts; null: "/" */
+    char               **env;  /* NAME=VALUE, for the programs of who uses it from outside */
+    unsigned             env_count;
 };
 
 struct recipe_tmpfs {
@@ -117,7 +122,10 @@ must_check struct err recipe_read(struct str yaml, const char *file_name, struct
 void                  recipe_free(struct recipe *r); /* null is fine */
 
 const struct recipe_service *recipe_service(const struct recipe *r, struct str name); /* null if none */
-bool                         recipe_is_on(enum recipe_on on, enum recipe_role role);
+/* A service's env, a line each, with this cluster's secrets; ${address} stays, for who knows it. Always fits into
+ * RECIPE_SERVICE_ENV_TEXT. */
+void     recipe_service_env(const struct recipe_service *s, const uint8_t cluster_secret[32], struct text *out);
+bool     recipe_is_on(enum recipe_on on, enum recipe_role role);
 uint64_t recipe_shm_bytes(const struct recipe *r, uint64_t memory_bytes); /* of /dev/shm: whole pages */
 
 struct recipe_vars {

@@ -42,7 +42,10 @@ must_check struct err rules_check(const struct recipe *r, struct yaml *y, const 
 
 /* ---- variables (expand.c) ---------------------------------------------------------------------------- */
 
-/* Is every variable in the text one that a recipe may use? *bad is the first that is not. */
-bool expand_is_known(const struct recipe *r, struct str text, struct str *bad);
+/* Who reads a text with variables: a node's own programs, or those of a service's user. */
+enum expand_for { EXPAND_FOR_NODE, EXPAND_FOR_USER };
+
+/* Is every variable in the text one that may be used there? *bad is the first that is not. */
+bool expand_is_known(const struct recipe *r, enum expand_for whom, struct str text, struct str *bad);
 
 #endif

@@ -185,12 +185,13 @@ static bool is_twin(char *const *list, uint32_t index)
     return false;
 }
 
-static struct err check_variables(const struct checker *c, struct place place, struct str text)
+static struct err check_variables(const struct checker *c, struct place place, enum expand_for whom,
+                                  struct str text)
 {
     struct str bad;
     char       room[128];
     if (!str_is_utf8(text)) return refuse(c, place, "holds control characters or is not UTF-8");
-    if (expand_is_known(c->recipe, text, &bad)) return OK;
+    if (expand_is_known(c->recipe, whom, text, &bad)) return OK;
 
     struct text t = TEXT_IN(room);
     text_add(&t, STR("uses a variable that is not there: "));
@@ -199,7 +200,8 @@ static struct err check_variables(const struct checker *c, struct place place, s
     return refuse(c, place, text_z(&t));
 }
 
-static struct err check_env(const struct checker *c, const char *path, char *const *env, uint32_t count)
+static struct err check_env(const struct checker *c, const char *path, enum expand_for whom, char *const *env,
+                            uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         struct place place = place_in(path, i, NULL);
@@ -207,7 +209,7 @@ static struct err check_env(const struct checker *c, const char *path, char *con
         bool         is_pair = str_split(str_from(env[i]), '=', &name, &value);
         if (!is_pair || !is_variable(name)) return refuse(c, place, "must be NAME=VALUE");
         if (is_twin(env, i)) return refuse(c, place, "sets a name that is set already");
-        TRY(check_variables(c, place, value));
+        TRY(check_variables(c, place, whom, value));
     }
     return OK;
 }
@@ -215,7 +217,8 @@ static struct err check_env(const struct checker *c, const char *path, char *con
 static struct err check_command(const struct checker *c, const char *path, char *const *command, uint32_t count)
 {
     if (!is_path(str_from(command[0]))) return refuse(c, place_in(path, 0, NULL), "must be an absolute path");
-    for (uint32_t i = 0; i < count; i++) TRY(check_variables(c, place_in(path, i, NULL), str_from(command[i])));
+    for (uint32_t i = 0; i < count; i++)
+        TRY(check_variables(c, place_in(path, i, NULL), EXPAND_FOR_NODE, str_from(command[i])));
     return OK;
 }
 
@@ -285,6 +288,19 @@ static bool do_meet(const struct recipe_service *a, const struct recipe_service 
     return a->port == b->port && (a->on == b->on || a->on == RECIPE_ON_ANY || b->on == RECIPE_ON_ANY);
 }
 
+static struct err check_service_env(const struct checker *c, uint32_t i)
+{
+    static const uint8_t         any[32] = { 0 }; /* all secrets are as long */
+    const struct recipe_service *s       = &c->recipe->services[i];
+    struct place                 place   = place_in("services", i, "env");
+    char                         room[RECIPE_SERVICE_ENV_TEXT];
+    struct text                  t = TEXT_IN(room);
+    TRY(check_env(c, place.room, EXPAND_FOR_USER, s->env, s->env_count));
+    recipe_service_env(s, any, &t);
+    text_z(&t);
+    return t.full ? refuse(c, place, "is longer than 1023 bytes with its secrets") : OK;
+}
+
 /* "--" parts a service's name from its cluster's in the gateway's host names. */
 static struct err check_service(const struct checker *c, uint32_t i)
 {
@@ -300,6 +316,7 @@ static struct err check_service(const struct checker *c, uint32_t i)
         return refuse(c, place_in("services", i, "path"), "is for http only");
     if (s->path && (path.ptr[0] != '/' || !str_is_utf8(path)))
         return refuse(c, place_in("services", i, "path"), "must start with '/'");
+    TRY(check_service_env(c, i));
     for (uint32_t j = 0; j < i; j++) {
         if (recipe_service(c->recipe, str_from(s->name)) != s)
             return refuse(c, place_in("services", i, "name"), "is there already");
@@ -333,9 +350,9 @@ struct err rules_check(const struct recipe *r, struct yaml *y, const struct comp
     TRY(check_tmpfs(&c));
     TRY(check_sysctls(&c));
     TRY(check_secrets(&c));
-    TRY(check_env(&c, "env", r->env, r->env_count));
-    TRY(check_env(&c, "head.env", r->head.env, r->head.env_count));
-    TRY(check_env(&c, "worker.env", r->worker.env, r->worker.env_count));
+    TRY(check_env(&c, "env", EXPAND_FOR_NODE, r->env, r->env_count));
+    TRY(check_env(&c, "head.env", EXPAND_FOR_NODE, r->head.env, r->head.env_count));
+    TRY(check_env(&c, "worker.env", EXPAND_FOR_NODE, r->worker.env, r->worker.env_count));
     TRY(check_command(&c, "head.command", r->head.command, r->head.command_count));
     TRY(check_command(&c, "worker.command", r->worker.command, r->worker.command_count));
     TRY(check_command(&c, "witness.command", r->witness.command, r->witness.command_count));

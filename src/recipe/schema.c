@@ -61,6 +61,7 @@ static const cyaml_schema_field_t service_fields[] = {
     WORD(recipe_service, on, places),
     WORD(recipe_service, protocol, protocols),
     CYAML_FIELD_STRING_PTR("path", CYAML_FLAG_POINTER | OPTIONAL, struct recipe_service, path, 1, TEXT_MOST),
+    TEXTS(recipe_service, env, OPTIONAL, 0, RECIPE_SERVICE_ENV_MAX),
     CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t service_entry = {

@@ -1,4 +1,5 @@
 #include "recipe.h"
+#include "secret.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -48,9 +49,10 @@ static const char base[] =
              /* 35 */ "  grace_ms: 5000\n"
              /* 36 */ "services:\n"
              /* 37 */ "  - { name: web, title: A page, port: 80, on: head, protocol: http, path: /a }\n"
-             /* 38 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp }\n"
-             /* 39 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
-             /* 40 */ "ready: { timeout_ms: 60000 }\n";
+             /* 38 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp,\n"
+             /* 39 */ "      env: [\"AT=talk://${address}/$\", \"KEY=${secret.other}\"] }\n"
+             /* 40 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
+             /* 41 */ "ready: { timeout_ms: 60000 }\n";
 
 static char said[512];
 
@@ -142,7 +144,7 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "unit: machine", "unit: machine\n\tx: 1", "6: found a tab character that violates indentation" },
         { "unit: machine", "unit: machine\nunit: gpu", "6: a key stands twice: unit" },
         { "on: any, protocol", "on: any, on: head, protocol", "38: a key stands twice: on" },
-        { "ready: {", "---\nready: {", "41: a second document" },
+        { "ready: {", "---\nready: {", "42: a second document" },
         { "title: Pair", "title: \"Pa\\qir\"", "2: found unknown escape character" },
         { "unit: machine", "unit: \xff", "1: invalid leading UTF-8 octet" },
         /* not the shape */
@@ -175,7 +177,7 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "title: Pair", "title: [Pair]", "2: expected STRING, got event: SEQUENCE_START" },
         { "title: Pair", "title:", "2: a text is shorter than 1: " },
         { "loss: { witness_ms: 3000, link_ms: 4000 }", "loss: 3000",
-          "39: expected MAPPING, got event: SCALAR" },
+          "40: expected MAPPING, got event: SCALAR" },
         { "[/bin/alive, \"${head}\"]", "[]", "32: too few entries (0 of 1 min) in sequence." },
         { "secrets: [token, other]", "secrets: [token, other, a, b, c, d, e, f, g]",
           "21: too many entries (8 max) in sequence." },
@@ -218,9 +220,9 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "/bin/alive", "alive", "32: witness.command[0] must be an absolute path" },
         { "every_ms: 1000", "every_ms: 50", "34: witness.every_ms must be 100 to 60000" },
         { "every_ms: 1000", "every_ms: 2000",
-          "39: loss.witness_ms must be twice witness.every_ms at least: one line may be late" },
+          "40: loss.witness_ms must be twice witness.every_ms at least: one line may be late" },
         { "timeout_ms: 60000", "timeout_ms: 2000",
-          "40: ready.timeout_ms must be no less than witness.grace_ms" },
+          "41: ready.timeout_ms must be no less than witness.grace_ms" },
         { "name: talk", "name: ta--lk",
           "38: services[1].name must be a DNS label of at most 31 letters without \"--\"" },
         { "name: talk", "name: web", "38: services[1].name is there already" },
@@ -228,6 +230,14 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "port: 81", "port: 0", "38: services[1].port must be 1 to 65535" },
         { "protocol: tcp", "protocol: tcp, path: /", "38: services[1].path is for http only" },
         { "path: /a", "path: a", "37: services[0].path must start with '/'" },
+        { "AT=talk", "A T=talk", "39: services[1].env[0] must be NAME=VALUE" },
+        { "KEY=${", "AT=${", "39: services[1].env[1] sets a name that is set already" },
+        { "KEY=${secret.other}", "KEY=${head}",
+          "39: services[1].env[1] uses a variable that is not there: head" },
+        { "KEY=${secret.other}",
+          "KEY=" LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63
+              LONG_63 LONG_63 LONG_63 "${secret.other}",
+          "39: services[1].env is longer than 1023 bytes with its secrets" },
     };
     int wrong = 0;
     for (size_t i = 0; i < countof(rows); i++) {
@@ -329,6 +339,24 @@ static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **sta
     recipe_free(r);
 }
 
+static void a_services_user_is_given_its_secrets_and_a_place_for_the_address(void **state)
+{
+    (void)state;
+    static const uint8_t cluster_secret[32] = { 7 };
+    struct recipe       *r                  = the_recipe();
+    char                 secret_room[RECIPE_SECRET_TEXT], room[RECIPE_SERVICE_ENV_TEXT], expected[256];
+    struct text          secret = TEXT_IN(secret_room), t = TEXT_IN(room);
+    recipe_secret(cluster_secret, STR("other"), &secret);
+    snprintf(expected, sizeof expected, "AT=talk://${address}/$\nKEY=%s\n", text_z(&secret));
+    recipe_service_env(recipe_service(r, STR("talk")), cluster_secret, &t);
+    assert_string_equal(text_z(&t), expected);
+
+    t = TEXT_IN(room);
+    recipe_service_env(recipe_service(r, STR("web")), cluster_secret, &t);
+    assert_string_equal(text_z(&t), "");
+    recipe_free(r);
+}
+
 static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
 {
     (void)state;
@@ -399,6 +427,7 @@ int main(void)
         cmocka_unit_test(an_empty_or_too_large_file_is_refused),
         cmocka_unit_test(a_head_is_expanded_with_its_environment_over_the_recipes),
         cmocka_unit_test(a_worker_is_expanded_without_a_witness_that_is_not_for_it),
+        cmocka_unit_test(a_services_user_is_given_its_secrets_and_a_place_for_the_address),
         cmocka_unit_test(what_does_not_fit_is_an_error_and_not_cut_off),
         cmocka_unit_test(every_recipe_in_the_folder_reads),
     };
