@@ -83,6 +83,10 @@ static void reply_refusal(struct net_request *r, const struct effect *e)
     if (e->error.code == ERR_CAPACITY) p.extra = "available";
     if (e->error.code == ERR_FUNDS) p.extra = "missing_micros";
     if (e->error.code == ERR_INVALID && e->count) p.extra = "most";
+    if (e->error.code == ERR_LIMIT && e->count) {
+        p.extra  = "most";
+        p.status = 429; /* a limit of his own, not of the network */
+    }
     reply_problem(r, &p);
 }
 

@@ -266,7 +266,7 @@ static void put_components(struct json_out *w)
         "\"available\":{\"type\":\"integer\",\"description\":\"how many there are, where more were asked "
         "for\"},"
         "\"missing_micros\":{\"type\":\"integer\",\"description\":\"how much the balance lacks\"},"
-        "\"most\":{\"type\":\"integer\",\"description\":\"the most that may be asked for\"}}}");
+        "\"most\":{\"type\":\"integer\",\"description\":\"the most that may be asked for or held\"}}}");
     json_close_object(w);
     put_raw(w, "responses",
             "{\"problem\":{\"description\":\"It did not go well (RFC "

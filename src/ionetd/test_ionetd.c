@@ -181,6 +181,23 @@ static void a_quote_says_how_many_there_are(void **state)
     machine_leave(&m);
 }
 
+static void who_holds_too_many_open_quotes_is_told_so(void **state)
+{
+    static const char body[] = "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":60000}";
+    struct world     *w      = *state;
+    struct machine    m      = { .lie = false };
+    char              user[64], other[64];
+    sign_in(w, 16, "", user);
+    sign_in(w, 17, "", other);
+    device_ready(&m, w, other, 0x23);
+    for (int k = 0; k < ACCOUNT_QUOTES_MAX; k++) assert_int_equal(post(w, "/v1/quotes", user, body), 201);
+    assert_int_equal(post(w, "/v1/quotes", user, body), 429);
+    assert_detail(w, "too many open quotes");
+    assert_int_equal(said_number(w, "most"), ACCOUNT_QUOTES_MAX);
+    assert_int_equal(post(w, "/v1/quotes", other, body), 201);
+    machine_leave(&m);
+}
+
 static void another_ones_device_does_not_exist(void **state)
 {
     struct world  *w = *state;
@@ -434,6 +451,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(bad_requests_are_refused_with_their_place),
         cmocka_unit_test(paths_and_methods_that_are_none_are_told),
         cmocka_unit_test(a_quote_says_how_many_there_are),
+        cmocka_unit_test(who_holds_too_many_open_quotes_is_told_so),
         cmocka_unit_test(another_ones_device_does_not_exist),
         cmocka_unit_test(recipes_are_shown_and_given_by_their_hash),
         cmocka_unit_test(metrics_are_what_prometheus_reads),

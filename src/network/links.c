@@ -85,6 +85,7 @@ static struct err enrol_device(struct step *s, struct device **out)
     d->ask      = g->ask;
     d->enrolled = s->now;
     map_put(&s->n->devices_by_tag, table_place(&s->n->devices, d));
+    account_lets_go(s->n, &join_grant_type, g);
     g->used_by = d->id.id;
     step_changed(s, &join_grant_type, g);
     *out = d;
@@ -168,6 +169,7 @@ static void gateway_link_up(struct step *s)
         g->key_tag  = network_tag(g->public_key);
         g->enrolled = s->now;
         map_put(&n->gateways_by_tag, table_place(&n->gateways, g));
+        account_lets_go(n, &join_grant_type, grant);
         grant->used_by = g->id.id;
         step_changed(s, &join_grant_type, grant);
         step_changed(s, &gateway_type, g);

@@ -145,6 +145,14 @@ static struct err load_tagged(struct table *t, struct map *tags, const void *rec
     return OK;
 }
 
+static struct err load_held(struct network *n, struct table *t, const struct record_type *type,
+                            const void *record)
+{
+    void *row;
+    TRY(put(t, record, &row));
+    return account_holds(n, type, row) ? OK : ERR(CORRUPT, "a stored record's account is not there");
+}
+
 struct err network_load(struct network *n, const struct record_type *type, const void *record)
 {
     void *row;
@@ -159,9 +167,9 @@ struct err network_load(struct network *n, const struct record_type *type, const
     if (type == &account_type) return load_tagged(&n->accounts, &n->accounts_by_tag, record);
     if (type == &device_type) return load_tagged(&n->devices, &n->devices_by_tag, record);
     if (type == &gateway_type) return load_tagged(&n->gateways, &n->gateways_by_tag, record);
-    if (type == &api_key_type) return put(&n->keys, record, &row);
-    if (type == &join_grant_type) return put(&n->grants, record, &row);
-    if (type == &quote_type) return put(&n->quotes, record, &row);
+    if (type == &api_key_type) return load_held(n, &n->keys, type, record);
+    if (type == &join_grant_type) return load_held(n, &n->grants, type, record);
+    if (type == &quote_type) return load_held(n, &n->quotes, type, record);
     if (type == &cluster_type) return put(&n->clusters, record, &row);
     if (type == &node_type) return load_node(n, record);
     if (type == &relay_type) return load_relay(n, record);

@@ -31,7 +31,15 @@
 #define NETWORK_TICK_MS 200    /* give INPUT_TICK at least so often */
 #define SILENT_MS_MAX 15000    /* patience with nodes of a recipe that is no longer offered */
 
+/* What one account may hold open of tables that all share, so that none can fill them for the others. Beyond that
+ * the reply is ERR_LIMIT, its count the limit. */
+#define ACCOUNT_QUOTES_MAX 256 /* not taken, until they are forgotten soon after they expired */
+#define ACCOUNT_KEYS_MAX 1024 /* API keys: who signs in every hour and never out has 720 within their 30 days */
+#define ACCOUNT_TOKENS_MAX 1024 /* join tokens not used, until a day after they expired */
+
 /* ---- records of its own ------------------------------------------------------------------------------ */
+
+enum account_open { OPEN_QUOTES, OPEN_KEYS, OPEN_TOKENS, ACCOUNT_OPEN_COUNT };
 
 struct account {
     struct account_id id;
@@ -39,6 +47,7 @@ struct account {
     struct id         key_tag;        /* network_tag(public_key) */
     bool              operator;
     struct instant    made;
+    uint32_t          open[ACCOUNT_OPEN_COUNT]; /* counted in memory, anew at each start */
 };
 extern const struct record_type account_type;
 

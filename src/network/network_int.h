@@ -35,6 +35,13 @@ void on_sign_in(struct step *s);
 void on_key_end(struct step *s);
 void on_grant(struct step *s);
 void on_token(struct step *s);
+/* Quotes, API keys and join tokens count against their account: from when they are made or loaded until they are taken,
+ * used or removed, and account_lets_go comes before that. account_holds is false if there is no such account. */
+bool account_holds(struct network *n, const struct record_type *type, const void *record);
+void account_lets_go(struct network *n, const struct record_type *type, const void *record);
+/* ERR_LIMIT if it may open no more of these; *most says how many it may. ERR_MISSING: there is no such account. */
+struct err account_may_open(const struct network *n, struct account_id id, enum account_open what,
+                            uint64_t *most);
 
 /* links.c */
 void on_link_up(struct step *s);

@@ -40,6 +40,9 @@ void on_quote(struct step *s)
     struct money total;
     struct err   e = market_total(price, want, span, &total);
     if (e.code) return step_reply(s, e, none, 0);
+    uint64_t most = 0;
+    e             = account_may_open(n, s->in->account, OPEN_QUOTES, &most);
+    if (e.code) return step_reply(s, e, none, most);
     struct quote *q = table_add(&n->quotes, step_id(s, STR("quote")));
     if (!q) return step_reply(s, ERR(LIMIT, "too many quotes are open: try again in a minute"), none, 0);
 
@@ -58,6 +61,7 @@ void on_quote(struct step *s)
                   .expires          = instant_add(s->now, (struct span){ QUOTE_VALID_MS }),
     };
     memcpy(q->recipe, r->name, sizeof q->recipe);
+    check(account_holds(n, &quote_type, q));
     step_changed(s, &quote_type, q);
     step_reply(s, OK, id, 0);
 }
@@ -175,6 +179,7 @@ void on_create(struct step *s)
     add_nodes(s, c, size, &need);
     cluster_changed(s, c);
 
+    account_lets_go(n, &quote_type, q);
     q->taken = true;
     step_changed(s, &quote_type, q);
     step_reply(s, OK, c->id.id, 0);

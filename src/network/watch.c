@@ -353,7 +353,9 @@ static void forget(struct step *s, const struct record_type *type, struct table 
         *at                    = (*at + 1) % t->used;
         const struct id *named = table_at(t, *at);
         if (id_is_none(*named) || s->n->doomed_count == NETWORK_DOOMED_MAX) continue;
-        if (is_old(named, s->now)) step_removed(s, type, t, table_at(t, *at));
+        if (!is_old(named, s->now)) continue;
+        account_lets_go(s->n, type, named);
+        step_removed(s, type, t, table_at(t, *at));
     }
 }
 

@@ -20,8 +20,8 @@ static const struct network_limits limits = {
     .devices_max  = 16,
     .clusters_max = 64,
     .nodes_max    = 512,
-    .quotes_max   = 64,
-    .keys_max     = 64,
+    .quotes_max   = ACCOUNT_QUOTES_MAX + 64,
+    .keys_max     = ACCOUNT_KEYS_MAX + 64,
     .relays_max   = 64,
 };
 
@@ -124,6 +124,13 @@ static void check_transfers(const struct world *w, const struct network *n)
     }
 }
 
+/* What an account holds open is counted as it goes; the store, counted anew, says the same. */
+static void check_open(const struct world *w, const struct network *n)
+{
+    for (const struct account *a = NULL; (a = table_next(&w->n.accounts, a));)
+        check(memcmp(a->open, network_account(n, a->id)->open, sizeof a->open) == 0);
+}
+
 static void check_store(struct world *w)
 {
     struct network *n      = malloc(sizeof *n);
@@ -133,6 +140,7 @@ static void check_store(struct world *w)
     load(w, n);
     check_ok(network_check(n));
     check_transfers(w, n);
+    check_open(w, n);
     free(memory);
     free(n);
 }
