@@ -26,7 +26,7 @@ static const struct exit_status exits[] = {
 int exit_status_of(const struct cli *c, struct err e)
 {
     if (c->interrupted) return EXIT_INTERRUPTED;
-    if (!e.code) return 0;
+    if (!e.code) return c->program_status;
     if (c->unreachable) return EXIT_UNREACHABLE;
     for (size_t i = 0; i < countof(exits); i++)
         if (exits[i].code == e.code) return exits[i].status;
@@ -86,8 +86,8 @@ void cli_help_noun(const char *noun, FILE *to)
 
 void cli_help_command(const struct command *k, FILE *to)
 {
-    fprintf(to, "usage: ionet %s%s%s%s\n\n%s\n", k->path, *k->operands ? " " : "", k->operands,
-            k->option_count ? " [OPTIONS]" : "", k->doc);
+    fprintf(to, "usage: ionet %s%s%s%s\n\n%s\n", k->path, k->option_count ? " [OPTIONS]" : "",
+            *k->operands ? " " : "", k->operands, k->doc);
     if (k->more) fprintf(to, "\n%s\n", k->more);
     fputc('\n', to);
     for (size_t i = 0; i < k->option_count; i++) {
@@ -164,31 +164,41 @@ static struct err option_take(struct cli *c, int left, char **words, int *used)
     return OK;
 }
 
-static unsigned operands_wanted(const char *text, unsigned *most)
+static unsigned operands_wanted(const char *text)
 {
-    unsigned least = 0;
-    *most          = 0;
-    for (const char *at = text; *at; at += strspn(at, " ")) {
-        least += *at != '[';
-        (*most)++;
+    unsigned count = 0;
+    for (const char *at = text; *at && *at != '['; at += strspn(at, " ")) {
+        count++;
         at += strcspn(at, " ");
     }
-    return least;
+    return count;
+}
+
+static struct err program_take(struct cli *c, char **words)
+{
+    if (!*words) return cli_fail(c, ERR_INVALID, NULL, "behind -- a program is missing");
+    c->program = words;
+    return OK;
 }
 
 static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
 {
-    unsigned most, least = operands_wanted(c->command->operands, &most);
+    unsigned wanted        = operands_wanted(c->command->operands);
+    bool     takes_program = strstr(c->command->operands, CLI_PROGRAM);
     bool     only_operands = false;
     for (int i = 0, used; i < argc; i += used) {
         used = 1;
+        if (takes_program && !strcmp(argv[i], "--")) {
+            TRY(program_take(c, argv + i + 1));
+            break;
+        }
         if (!only_operands && !strcmp(argv[i], "--"))
             only_operands = true;
         else if (!only_operands && (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")))
             *help = true;
         else if (!only_operands && !strncmp(argv[i], "--", 2))
             TRY(option_take(c, argc - i, argv + i, &used));
-        else if (c->operand_count == most)
+        else if (c->operand_count == wanted)
             return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"", c->command->path,
                             argv[i]);
         else
@@ -198,7 +208,7 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
         cli_help_command(c->command, stdout);
         return OK;
     }
-    if (c->operand_count < least)
+    if (c->operand_count < wanted)
         return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path, c->command->operands);
     return OK;
 }

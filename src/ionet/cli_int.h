@@ -16,6 +16,7 @@
 #define CLI_OPTIONS_MAX 12
 #define CLI_OPERANDS_MAX 2
 #define CLI_DETAIL_MAX 1024
+#define CLI_PROGRAM " [-- PROGRAM…]"
 
 struct cli;
 
@@ -27,7 +28,7 @@ struct option {
 
 struct command {
     const char          *path;     /* "cluster create" */
-    const char          *operands; /* "CLUSTER SERVICE"; "" for none, "[TEXT]" may be left out */
+    const char          *operands; /* "CLUSTER SERVICE"; "" for none; CLI_PROGRAM behind them may follow */
     const char          *doc;      /* one sentence */
     const char          *more;     /* shown by its --help; null: nothing */
     const struct option *options;
@@ -43,15 +44,17 @@ struct cli {
     const char           *values[CLI_OPTIONS_MAX]; /* by the option's row; "" for one that takes no value */
     const char           *operands[CLI_OPERANDS_MAX];
     unsigned              operand_count;
+    char                **program; /* the words behind "--", then null; null if there are none */
     bool                  json;
     struct config         config;
-    bool                  interrupted; /* by Ctrl-C */
-    bool                  unreachable; /* the error is that the network does not answer */
+    bool                  interrupted;    /* by Ctrl-C */
+    bool                  unreachable;    /* the error is that the network does not answer */
+    int                   program_status; /* as a shell says it */
     char                  detail[CLI_DETAIL_MAX];
     char                  hint[CLI_DETAIL_MAX]; /* what to do next */
 };
 
-/* Reads `argc` words after the program's name. help is set when the text of --help was asked for: it was printed. */
+/* Reads `argc` words after the program's name, which end in null. help is set when the text of --help was asked for: it was printed. */
 must_check struct err cli_parse(struct cli *c, int argc, char **argv, bool *help);
 
 const char *cli_option(const struct cli *c,

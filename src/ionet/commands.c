@@ -48,7 +48,7 @@ static const struct option logs_options[] = {
 static const struct option forward_options[] = {
     { "port", "N", "the local port; any that is free if none is given" },
     { "node", "ID", "which node's; the one that the recipe says if none is given" },
-    { "env", NULL, "print the address and the service's token as shell exports" },
+    { "env", NULL, "print what a program that uses the service needs set, as shell exports" },
 };
 static const struct option token_options[] = {
     { "ask", "USDC", "what a unit (a machine, or a GPU) must earn an hour" },
@@ -91,9 +91,11 @@ const struct command commands[] = {
       OPTIONS(terminate_options), command_cluster_terminate },
     { "cluster logs", "CLUSTER", "What a node's container printed.", NULL, OPTIONS(logs_options),
       command_cluster_logs },
-    { "cluster forward", "CLUSTER SERVICE", "A local port that leads to a service of the cluster.",
+    { "cluster forward", "CLUSTER SERVICE" CLI_PROGRAM, "A local port that leads to a service of the cluster.",
       "Runs until Ctrl-C. Each connection goes through the gateway by a ticket that is renewed in time.\n"
-      "Prints the address on a line: it can be waited for.",
+      "Prints the address on a line: it can be waited for.\n\n"
+      "With a PROGRAM it runs that, with the service's address and token in its environment (as --env\n"
+      "prints them), and ends as it does; `-- bash` is a shell for more of them.",
       OPTIONS(forward_options), command_cluster_forward },
     { "cluster open", "CLUSTER SERVICE", "An address for the browser, good once.", NULL, NO_OPTIONS,
       command_cluster_open },

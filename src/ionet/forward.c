@@ -1,11 +1,15 @@
 #include "commands_int.h"
+#include "service_env_int.h"
 #include "ticket_int.h"
 
 #include "sys/sys.h"
 
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define RENEW_AGAIN_MS 5000
 #define RENEW_MS_MIN 1000
@@ -16,7 +20,8 @@ struct forward {
     struct net           *net;
     struct ticket_wish    wish;
     struct service_ticket ticket;
-    struct net_timer     *timer;
+    struct service_env    env;
+    pid_t                 program; /* 0: none runs */
 
     /* the question for the next ticket, while it is under way */
     struct api_request request;
@@ -31,15 +36,18 @@ struct forward {
 };
 
 struct join {
-    struct forward *forward;
     struct net_raw *local; /* null when it has closed */
     struct net_raw *far;   /* null before and after */
 };
 
+/* At once, or when the program has ended that uses it. */
 static void stop(struct forward *f, struct err e)
 {
     f->e = e;
-    net_stop(f->net);
+    if (f->program)
+        kill(f->program, SIGTERM);
+    else
+        net_stop(f->net);
 }
 
 /* ---- one connection ------------------------------------------------------------------------------------ */
@@ -87,7 +95,7 @@ static void on_accept(void *ctx, struct net_raw *local)
     struct forward                   *f           = ctx;
     struct join                      *j           = malloc(sizeof *j);
     check(j != NULL);
-    *j = (struct join){ .forward = f, .local = local };
+    *j = (struct join){ .local = local };
     net_raw_set(local, &local_calls, j);
     net_raw_pause(local, true); /* until there is someone to hear it */
     struct err e = ticket_join(f->cli, f->net, &f->wish, &f->ticket, &far_calls, j, &j->far);
@@ -102,7 +110,8 @@ static void on_renew(void *ctx);
 
 static void renew_after(struct forward *f, uint64_t ms)
 {
-    struct err e = net_timer_start(f->net, ms, 0, on_renew, f, &f->timer);
+    struct net_timer *once;
+    struct err        e = net_timer_start(f->net, ms, 0, on_renew, f, &once);
     if (e.code) stop(f, e);
 }
 
@@ -138,11 +147,12 @@ static struct err answer_take(struct forward *f)
     return OK;
 }
 
-/* A network that does not answer is asked again, the old ticket may do until then; a refusal is the end. */
+/* A network that does not answer, or has too much to do, is asked again, the old ticket may do until then; a refusal
+ * is the end. */
 static void on_done(void *ctx, struct err e)
 {
     struct forward *f = ctx;
-    if (!e.code && f->status >= 400 && f->status < 500) {
+    if (!e.code && f->status >= 400 && f->status < 500 && f->status != 429) {
         stop(f, api_problem(f->cli, f->status, (struct str){ f->answer, f->answer_len }));
         return;
     }
@@ -154,7 +164,6 @@ static void on_renew(void *ctx)
 {
     static const struct net_call_calls calls = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
     struct forward                    *f     = ctx;
-    f->timer                                 = NULL;
     f->status                                = 0;
     f->answer_len                            = 0;
     struct err e = net_call(f->net, &f->request.target, STR("POST"), str_from(f->path), f->request.headers,
@@ -164,16 +173,50 @@ static void on_renew(void *ctx)
 
 /* ---- the command --------------------------------------------------------------------------------------- */
 
+/* The terminal tells the program too, and that may not want to end. */
 static void on_interrupt(void *ctx)
 {
     struct forward *f = ctx;
+    if (!f->program) net_stop(f->net);
+}
+
+static void on_terminate(void *ctx)
+{
+    stop(ctx, OK);
+}
+
+static void on_child(void *ctx)
+{
+    struct forward *f = ctx;
+    int             status;
+    if (!f->program || waitpid(f->program, &status, WNOHANG) != f->program) return;
+    f->program             = 0;
+    f->cli->program_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     net_stop(f->net);
+}
+
+static struct err program_start(struct forward *f)
+{
+    char            **words = f->cli->program;
+    posix_spawnattr_t attributes;
+    sigset_t          usual; /* what is ignored here would be there as well */
+    service_env_set(&f->env);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGPIPE);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigdefault(&attributes, &usual);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+    int rc = posix_spawnp(&f->program, words[0], NULL, &attributes, words, environ);
+    posix_spawnattr_destroy(&attributes);
+    if (!rc) return OK;
+    f->program = 0;
+    return cli_fail(f->cli, ERR_INVALID, NULL, "%s can't be run: %s", words[0], strerror(rc));
 }
 
 static void place_print(const struct forward *f, uint16_t port)
 {
     if (f->cli->json) {
-        char            room[1024];
+        char            room[SERVICE_ENV_ROOM * 2];
         struct text     t = TEXT_IN(room);
         struct json_out w = json_begin(&t);
         json_open_object(&w);
@@ -183,16 +226,21 @@ static void place_print(const struct forward *f, uint16_t port)
         json_i64(&w, port);
         json_key(&w, "token");
         json_str(&w, str_from(f->ticket.token));
+        json_key(&w, "env");
+        json_open_object(&w);
+        for (size_t i = 0; i < f->env.count; i++) {
+            json_key(&w, f->env.vars[i].name);
+            json_str(&w, str_from(f->env.vars[i].value));
+        }
+        json_close_object(&w);
         json_close_object(&w);
         print_json(text_str(&t));
         return;
     }
-    if (cli_has(f->cli, "env")) {
-        printf("export IONET_ADDRESS=127.0.0.1:%u\n", port);
-        if (*f->ticket.token) printf("export IONET_TOKEN=%s\n", f->ticket.token);
-    } else {
+    if (cli_has(f->cli, "env"))
+        service_env_print(&f->env, stdout);
+    else
         printf("127.0.0.1:%u\n", port);
-    }
     fflush(stdout);
     fprintf(stderr, "leads to %s of %s until Ctrl-C\n", f->wish.service, f->wish.cluster);
 }
@@ -200,14 +248,22 @@ static void place_print(const struct forward *f, uint16_t port)
 static struct err run(struct forward *f, uint16_t port)
 {
     struct net_listener *listener;
+    char                 address[32];
     TRY(net_on_signal(f->net, SIGINT, on_interrupt, f));
-    TRY(net_on_signal(f->net, SIGTERM, on_interrupt, f));
+    TRY(net_on_signal(f->net, SIGTERM, on_terminate, f));
+    TRY(net_on_signal(f->net, SIGCHLD, on_child, f));
     struct err e = net_tcp_listen(f->net, "127.0.0.1", port, on_accept, f, &listener);
     if (e.code)
         return cli_fail(f->cli, e.code, "--port 0 takes any that is free", "port %u can't be listened on: %s",
                         port, e.why);
+    port = net_listener_port(listener);
+    snprintf(address, sizeof address, "127.0.0.1:%u", port);
+    TRY(service_env_fill(&f->env, &f->ticket, address));
+    if (f->cli->program)
+        TRY(program_start(f));
+    else
+        place_print(f, port);
     renew_after(f, half_time(f));
-    place_print(f, net_listener_port(listener));
     net_run(f->net);
     return f->e;
 }

@@ -16,12 +16,14 @@
 /* Splits at blanks and parses. What --help prints does not belong into a test's output. */
 static struct err parse(struct cli *c, const char *line, bool *help)
 {
-    static char room[512];
-    char       *words[WORDS_MAX], *rest = NULL;
-    int         count = 0;
-    *c                = (struct cli){ 0 };
+    static char  room[512];
+    static char *words[WORDS_MAX + 1];
+    char        *rest  = NULL;
+    int          count = 0;
+    *c                 = (struct cli){ 0 };
     snprintf(room, sizeof room, "%s", line);
     for (char *w = strtok_r(room, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) words[count++] = w;
+    words[count] = NULL;
 
     int out = dup(1), err = dup(2);
     fflush(NULL);
@@ -57,6 +59,15 @@ static void a_line_is_a_command_its_operands_and_its_options(void **state)
     assert_string_equal(c.operands[1], "dashboard");
     assert_string_equal(cli_option(&c, "port"), "8265");
 
+    assert_int_equal(parse(&c, "cluster forward mine dashboard --port 1 -- ls --port 2 -- x", &help).code,
+                     ERR_NONE);
+    assert_int_equal(c.operand_count, 2);
+    assert_string_equal(cli_option(&c, "port"), "1");
+    assert_string_equal(c.program[0], "ls");
+    assert_string_equal(c.program[3], "--");
+    assert_string_equal(c.program[4], "x");
+    assert_null(c.program[5]);
+
     assert_int_equal(parse(&c, "cluster show -- --odd", &help).code, ERR_NONE);
     assert_string_equal(c.operands[0], "--odd");
     assert_int_equal(parse(&c, "account", &help).code, ERR_NONE);
@@ -75,6 +86,8 @@ static void a_line_that_makes_no_sense_is_refused_with_status_2(void **state)
         "cluster show",
         "cluster show a b",
         "cluster forward a",
+        "cluster forward a b --",
+        "cluster forward a -- b",
         "quote --colour red",
         "quote --recipe",
         "quote --recipe ray --recipe ray",
@@ -128,6 +141,9 @@ static void each_kind_of_error_has_a_status(void **state)
     assert_int_equal(exit_status_of(&c, ERR(MISSING, "")), 4);
     assert_int_equal(exit_status_of(&c, ERR(CAPACITY, "")), 6);
     assert_int_equal(exit_status_of(&c, ERR(FUNDS, "")), 7);
+    assert_int_equal(exit_status_of(&c, ERR(IO, "")), 1);
+    c.program_status = 42;
+    assert_int_equal(exit_status_of(&c, OK), 42);
     assert_int_equal(exit_status_of(&c, ERR(IO, "")), 1);
     c.unreachable = true;
     assert_int_equal(exit_status_of(&c, ERR(IO, "")), 8);

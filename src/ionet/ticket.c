@@ -37,6 +37,7 @@ struct err ticket_read_answer(struct json_value answer, struct service_ticket *o
     TRY(str_copy(json_as_str(json_member(answer, "gateway")), out->gateway, sizeof out->gateway));
     TRY(str_copy(json_as_str(json_member(answer, "host")), out->host, sizeof out->host));
     TRY(str_copy(json_as_str(json_member(answer, "token")), out->token, sizeof out->token));
+    TRY(str_copy(json_as_str(json_member(answer, "env")), out->env, sizeof out->env));
     TRY(json_as_i64(json_member(answer, "expires_ms"), &expires));
     out->expires = (struct instant){ expires };
     return *out->text && *out->gateway ? OK : ERR(CORRUPT, "the network's ticket has no gateway");

@@ -11,6 +11,7 @@ struct service_ticket {
     char           gateway[160]; /* HOST:PORT */
     char           host[256];    /* the service's own name, SERVICE--CLUSTER.DOMAIN */
     char           token[256];   /* the service's own, "" if it has none */
+    char           env[2048];    /* NAME=VALUE lines for the service's programs; ${address}: its local end */
     struct instant expires;
 };
 
