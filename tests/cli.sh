@@ -102,7 +102,7 @@ gives 4 user cluster watch nothing
 gives 4 user cluster forward nothing dashboard
 gives 0 user cluster list && printed '^ID '
 gives 2 user device enroll && told '--ask is needed'
-gives 0 user device enroll --ask 0.05 && printed "^ionet-worker --token $network\.$pin\."
+gives 0 user device enroll --ask 0.05 && printed "^echo $network\.$pin\.[A-Za-z0-9_-]* | ionet-worker --token_file -\$"
 gives 3 user operator gateway-token
 gives 0 operator operator gateway-token && printed "^$network\.$pin\."
 

@@ -30,7 +30,9 @@ struct option {
     }
 
 static const struct option options[] = {
-    TEXT_OPTION(token, "", "join token from the network's operator, needed once"),
+    TEXT_OPTION(token, "",
+                "join token from the network's operator, needed once; others here can read it from `ps`"),
+    TEXT_OPTION(token_file, "", "a file that holds it instead; - for standard input"),
     TEXT_OPTION(name, "", "what this device would like to be called; the host's name if empty"),
     TEXT_OPTION(state_dir, "/var/lib/ionet-worker", "keys, images, what runs; kept"),
     TEXT_OPTION(run_dir, "/run/ionet", "what a reboot may forget; on a tmpfs"),
@@ -196,6 +198,20 @@ static void find_program(char *name, size_t size)
     }
 }
 
+static struct err read_token(struct config *c, struct text *complaint)
+{
+    char       room[sizeof c->token];
+    size_t     len;
+    bool       is_stdin = !strcmp(c->token_file, "-");
+    struct err e        = c->token[0]
+                              ? ERR(INVALID, "there is a token beside it")
+                              : sys_read_file(is_stdin ? "/dev/stdin" : c->token_file, room, sizeof room, &len);
+    if (!e.code) e = option_set(c, STR("token"), str_trim((struct str){ room, len }));
+    explicit_bzero(room, sizeof room);
+    if (e.code) say(complaint, "token_file", str_from(c->token_file), e.why);
+    return e;
+}
+
 struct err config_read(struct config *c, int argc, char **argv, struct text *complaint)
 {
     bool named = false;
@@ -206,6 +222,7 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
     if (c->task == TASK_HELP || c->task == TASK_VERSION) return OK;
     TRY(read_file(c, named, complaint));
     TRY(read_flags(c, argv, false, &named, complaint));
+    if (c->token_file[0]) TRY(read_token(c, complaint));
     if (strcmp(c->mesh_device, "wireguard-go") != 0 && strcmp(c->mesh_device, "kernel") != 0) {
         say(complaint, "mesh_device", str_from(c->mesh_device), "wireguard-go or kernel");
         return ERR(INVALID, "the mesh device is unknown");

@@ -16,6 +16,7 @@ struct config {
     enum config_task task;
     char             file[CONFIG_PATH_TEXT];
     char             token[320];
+    char             token_file[CONFIG_PATH_TEXT]; /* what it holds is in token by the end of config_read */
     char             name[64];
     char             state_dir[CONFIG_PATH_TEXT];
     char             run_dir[CONFIG_PATH_TEXT];

@@ -109,6 +109,40 @@ static void a_mistake_is_refused_with_its_place_and_reason(void **state)
     }
 }
 
+/* From a file, and from standard input: neither shows it to who looks at the machine's processes. */
+static void a_token_is_read_from_where_it_lies(void **state)
+{
+    (void)state;
+    struct config c;
+    char          complaint[512], token[64] = "/tmp/ionet-token-XXXXXX", flags[128];
+    int           fd = mkstemp(token), was = dup(STDIN_FILENO);
+    assert_true(fd >= 0 && was >= 0);
+    assert_int_equal(write(fd, " the.token\n", 11), 11);
+    snprintf(flags, sizeof flags, "--config FILE --token_file %s", token);
+    assert_int_equal(read_config("", flags, &c, complaint).code, ERR_NONE);
+    assert_string_equal(c.token, "the.token");
+
+    assert_int_equal(read_config("token=another\n", flags, &c, complaint).code, ERR_INVALID);
+    assert_non_null(strstr(complaint, "there is a token beside it"));
+
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "piped\n", 6), 6);
+    close(ends[1]);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    close(ends[0]);
+    assert_int_equal(read_config("", "--config FILE --token_file -", &c, complaint).code, ERR_NONE);
+    assert_string_equal(c.token, "piped");
+    dup2(was, STDIN_FILENO);
+    close(was);
+
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    assert_int_equal(read_config("", flags, &c, complaint).code, ERR_LIMIT);
+    close(fd);
+    unlink(token);
+    assert_int_equal(read_config("", flags, &c, complaint).code, ERR_MISSING);
+}
+
 static void the_mesh_program_is_the_one_that_the_path_knows(void **state)
 {
     (void)state;
@@ -144,6 +178,7 @@ int main(void)
         cmocka_unit_test(flags_go_before_the_file_and_the_file_before_what_is_usual),
         cmocka_unit_test(tasks_are_flags_without_a_value),
         cmocka_unit_test(a_mistake_is_refused_with_its_place_and_reason),
+        cmocka_unit_test(a_token_is_read_from_where_it_lies),
         cmocka_unit_test(the_mesh_program_is_the_one_that_the_path_knows),
         cmocka_unit_test(help_names_every_option_with_what_is_usual),
     };

@@ -41,32 +41,45 @@ static struct err token_ask(struct cli *c, const char *purpose, struct api_reply
     return api_call(c, "POST", "/v1/join-tokens", text_str(&t), out);
 }
 
-static struct err token_print(struct cli *c, const char *purpose, const char *before)
+/* It may be pasted into a root's shell: what is none could be a command. */
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c       = s.ptr[i];
+        bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_word && !memchr(".:-_[]", c, 6)) return false;
+    }
+    return s.len > 0;
+}
+
+static struct err token_print(struct cli *c, const char *purpose, const char *before, const char *behind)
 {
     scoped_reply struct api_reply r = { 0 };
     TRY(token_ask(c, purpose, &r));
     struct str token = json_as_str(json_member(r.doc.root, "token"));
+    if (!is_token(token)) return ERR(CORRUPT, "what the network gave is no token");
     if (c->json)
         print_json((struct str){ r.body, r.len });
     else
-        printf("%s%.*s\n", before, (int)token.len, token.ptr);
+        printf("%s%.*s%s\n", before, (int)token.len, token.ptr, behind);
     return OK;
 }
 
 struct err command_device_token(struct cli *c)
 {
-    return token_print(c, "device", "");
+    return token_print(c, "device", "", "");
 }
 
 struct err command_device_enroll(struct cli *c)
 {
-    if (!c->json) fputs("on the machine, as root (the token works once):\n", stderr);
-    return token_print(c, "device", "ionet-worker --token ");
+    if (!c->json)
+        fputs("on the machine, as root (the token works once, and is in no list of processes):\n", stderr);
+    return token_print(c, "device", "echo ", " | ionet-worker --token_file -");
 }
 
 struct err command_operator_gateway_token(struct cli *c)
 {
-    return token_print(c, "gateway", "");
+    return token_print(c, "gateway", "", "");
 }
 
 struct err command_device_list(struct cli *c)
