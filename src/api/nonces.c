@@ -8,15 +8,21 @@
 #include <string.h>
 #include <time.h>
 
-/* The address as a number; of IPv6 the first half, for the second is its owner's to choose. */
+/* The address as a number; of IPv6 the first half, for the second is its owner's to choose. One of IPv4 that came to a
+ * socket of IPv6 (::ffff:192.0.2.1) is its own. */
 static uint64_t address_of(struct str peer)
 {
-    char     room[NET_ADDRESS_TEXT];
-    uint8_t  bytes[16] = { 0 };
-    uint64_t number;
+    char            room[NET_ADDRESS_TEXT];
+    struct in6_addr address = { 0 };
+    uint64_t        number  = 0;
+    uint32_t        ipv4;
     if (str_copy(peer, room, sizeof room).code) return 0;
-    if (inet_pton(AF_INET, room, bytes) != 1) (void)inet_pton(AF_INET6, room, bytes);
-    memcpy(&number, bytes, sizeof number);
+    if (inet_pton(AF_INET, room, &ipv4) == 1) return ipv4;
+    (void)inet_pton(AF_INET6, room, &address);
+    if (IN6_IS_ADDR_V4MAPPED(&address))
+        memcpy(&number, address.s6_addr + 12, sizeof ipv4);
+    else
+        memcpy(&number, address.s6_addr, sizeof number);
     return number;
 }
 

@@ -22,8 +22,9 @@ static const struct field session_request_fields[] = {
     FIELD_BYTES(struct session_request, nonce, SEEN_OWNER, MUST, "as it was given"),
     FIELD_BYTES(struct session_request, signature, SEEN_OWNER, MUST, "Ed25519 over the message"),
     FIELD_TEXT(struct session_request, name, SEEN_OWNER, MAY, "what the key is for"),
-    FIELD_SET(struct session_request, scopes, key_scope_names, SEEN_OWNER, MAY,
-              "what it may do; left out: all"),
+    /* At least one: who asks for none is not to get all. */
+    { "scopes", FIELD_KIND_SET, FIELD_PLACE(struct session_request, scopes), 1, SCOPE_ALL, SEEN_OWNER, MAY,
+      key_scope_names, NULL, 0, "what it may do; left out: all" },
     FIELD_SPAN(struct session_request, valid, "valid_ms", 1000, YEAR_MS, SEEN_OWNER, MAY, "left out: 30 days"),
 };
 const struct record_type session_request_type =
@@ -77,7 +78,8 @@ const struct record_type grant_request_type =
 
 static const struct field health_fields[] = {
     FIELD_TEXT(struct health, status, SEEN_PUBLIC, LIVE, "ok"),
-    FIELD_U64(struct health, epoch, 0, INT64_MAX, SEEN_PUBLIC, LIVE, "grows with each start of the network"),
+    FIELD_U64(struct health, epoch, 0, RECORD_INT_MAX, SEEN_PUBLIC, LIVE,
+              "grows with each start of the network"),
 };
 const struct record_type health_type =
     RECORD_TYPE("health", "healths", struct health, health_fields, "the network is there");
@@ -194,7 +196,7 @@ static const struct field books_fields[] = {
     BOOK(earnings, "of all suppliers"),
     BOOK(fees, "the network's"),
     BOOK(outside, "what came in, below zero"),
-    FIELD_U64(struct books, transfers, 0, INT64_MAX, SEEN_OPERATOR, LIVE, "so many"),
+    FIELD_U64(struct books, transfers, 0, RECORD_INT_MAX, SEEN_OPERATOR, LIVE, "so many"),
 };
 const struct record_type books_type =
     RECORD_TYPE("books", "books", struct books, books_fields, "all money there is");

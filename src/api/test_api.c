@@ -49,6 +49,53 @@ static void the_parts_of_a_shape_share_no_name(void **state)
     }
 }
 
+static void numbers_are_exact(const struct record_type *type)
+{
+    for (uint32_t i = 0; type && i < type->field_count; i++) {
+        const struct field *f = &type->fields[i];
+        if (f->kind != FIELD_KIND_U64 && f->kind != FIELD_KIND_I64) continue;
+        if (f->most > RECORD_INT_MAX || f->least < -RECORD_INT_MAX) fail_msg("%s.%s", type->name, f->name);
+    }
+}
+
+static void no_number_is_beyond_what_json_carries(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < api_route_count; i++) {
+        const struct api_shape *s      = api_routes[i].shape;
+        const struct api_shape *all[3] = { s, s ? s->lists[0].of : NULL, s ? s->lists[1].of : NULL };
+        numbers_are_exact(api_routes[i].body);
+        for (size_t k = 0; k < countof(all); k++)
+            for (size_t j = 0; all[k] && j < countof(all[k]->parts); j++) numbers_are_exact(all[k]->parts[j]);
+    }
+}
+
+static void who_asks_for_no_scope_does_not_get_all(void **state)
+{
+    static const struct {
+        const char *scopes;
+        uint32_t    bits; /* 0: refused */
+    } rows[] = {
+        { "[\"read\"]", SCOPE_READ },
+        { "[\"devices\",\"read\"]", SCOPE_READ | SCOPE_DEVICES },
+        { "[]", 0 },
+        { "[\"moon\"]", 0 },
+    };
+    (void)state;
+    for (size_t k = 0; k < countof(rows); k++) {
+        struct session_request b = { .scopes = 0 };
+        struct json_fault      fault;
+        char                   body[512];
+        snprintf(body, sizeof body,
+                 "{\"public_key\":\"x\",\"nonce\":\"%032d\",\"signature\":\"%0128d\",\"scopes\":%s}", 0, 0,
+                 rows[k].scopes);
+        struct err e = json_read(str_from(body), &session_request_type, JSON_REQUEST, &b, &fault);
+        assert_int_equal(e.code, rows[k].bits ? ERR_NONE : ERR_INVALID);
+        if (rows[k].bits) assert_int_equal(b.scopes, rows[k].bits);
+        if (!rows[k].bits) assert_non_null(strstr(fault.detail, "scopes: a list of some of read"));
+    }
+}
+
 /* ---- the description ------------------------------------------------------------------------------------------- */
 
 static json_t *description(void)
@@ -193,6 +240,15 @@ static void the_second_half_of_an_ipv6_address_is_free_to_choose(void **state)
     assert_int_equal(make(d, "2001:db8:1:3::1", 5000).code, ERR_NONE);
 }
 
+static void an_ipv4_address_is_the_same_on_a_socket_of_ipv6(void **state)
+{
+    struct desk *d = *state;
+    for (int k = 0; k < 2; k++) assert_int_equal(make(d, "::ffff:192.0.2.1", 5000).code, ERR_NONE);
+    assert_int_equal(make(d, "192.0.2.1", 5000).code, ERR_NONE);
+    assert_int_equal(make(d, "::ffff:192.0.2.1", 5000).code, ERR_LIMIT);
+    assert_int_equal(make(d, "::ffff:192.0.2.2", 5000).code, ERR_NONE);
+}
+
 static void the_table_of_nonces_is_bounded_and_forgets(void **state)
 {
     struct desk *d = *state;
@@ -226,12 +282,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_sound_and_there_once),
         cmocka_unit_test(the_parts_of_a_shape_share_no_name),
+        cmocka_unit_test(no_number_is_beyond_what_json_carries),
+        cmocka_unit_test(who_asks_for_no_scope_does_not_get_all),
         cmocka_unit_test(the_description_is_json_and_names_every_route),
         cmocka_unit_test(operations_have_names_of_their_own),
         cmocka_unit_test(references_lead_somewhere_and_secrets_are_not_described),
         cmocka_unit_test_setup_teardown(an_address_gets_so_many_nonces_and_later_more, desk_make, desk_end),
         cmocka_unit_test_setup_teardown(the_second_half_of_an_ipv6_address_is_free_to_choose, desk_make,
                                         desk_end),
+        cmocka_unit_test_setup_teardown(an_ipv4_address_is_the_same_on_a_socket_of_ipv6, desk_make, desk_end),
         cmocka_unit_test_setup_teardown(the_table_of_nonces_is_bounded_and_forgets, desk_make, desk_end),
         cmocka_unit_test_setup_teardown(a_nonce_is_for_its_key_for_a_while_and_once, desk_make, desk_end),
     };

@@ -212,10 +212,10 @@ static struct err read_set(struct reader *r, const struct field *f, struct json_
         fine        = bit != 0 && (bits & bit) == 0;
         bits |= bit;
     }
-    if (fine) return field_set_i64(f, record, bits);
+    if (fine && bits >= f->least) return field_set_i64(f, record, bits);
 
     struct text t = detail_at(r, name_of(f));
-    text_add(&t, STR("a list of"));
+    text_add(&t, f->least ? STR("a list of some of") : STR("a list of"));
     for (uint32_t i = 0; f->most >> i; i++) {
         text_add_char(&t, ' ');
         text_add(&t, str_from(f->names[i]));

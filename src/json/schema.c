@@ -60,6 +60,7 @@ static void put_set_type(struct json_out *w, const struct field *f)
     put_str(w, "type", "array");
     json_key(w, "uniqueItems");
     json_bool(w, true);
+    if (f->least > 0) put_i64(w, "minItems", 1);
     json_key(w, "items");
     json_open_object(w);
     put_str(w, "type", "string");
