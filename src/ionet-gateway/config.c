@@ -31,10 +31,6 @@ static const struct option rows[] = {
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
 };
 
-static const char *const levels[] = {
-    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"
-};
-
 static bool take_switch(void *config, struct str flag)
 {
     struct config *c = config;
@@ -52,15 +48,12 @@ static bool take_switch(void *config, struct str flag)
 
 struct err config_options(const struct config *c, struct gateway_options *out)
 {
-    size_t level = 0;
     if (!c->state_dir[0]) return ERR(INVALID, "state_dir must be given");
     if (!c->host[0]) return ERR(INVALID, "host must be given");
     if (strcmp(c->mesh_device, wg_kind_names[WG_USERSPACE]) != 0 &&
         strcmp(c->mesh_device, wg_kind_names[WG_KERNEL]) != 0)
         return ERR(INVALID, "mesh_device is wireguard-go or kernel");
-    while (level < countof(levels) && strcmp(levels[level], c->log_level) != 0) level++;
-    if (level == countof(levels)) return ERR(INVALID, "log_level is debug, info, warn or error");
-    log_level_set((enum log_level)level);
+    if (!log_level_by_name(c->log_level)) return ERR(INVALID, "log_level is debug, info, warn or error");
     *out = (struct gateway_options){
         .state_dir       = c->state_dir,
         .token           = c->token,

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "codec/codec.h"
+#include "sys/log.h"
 #include "sys/options.h"
 
 #include <stddef.h>
@@ -37,10 +38,14 @@ static struct err set_image(void *config, struct str value)
     while (digest.len && digest.ptr[0] != '@') digest = str_skip(digest, 1);
     if (!str_starts(digest, STR("@sha256:")) || digest.len != 8 + 64)
         return ERR(INVALID, "an image is named by its digest: NAME=REPOSITORY@sha256:HEX");
-    if (c->image_count == CONFIG_IMAGES_MAX) return ERR(LIMIT, "too many images");
-    struct config_image *i = &c->images[c->image_count++];
+    uint32_t place = 0; /* the later word counts: a flag's over the file's */
+    while (place < c->image_count && !str_eq(str_from(c->images[place].name), str_trim(name))) place++;
+    if (place == CONFIG_IMAGES_MAX) return ERR(LIMIT, "too many images");
+    struct config_image *i = &c->images[place];
     TRY(str_copy(str_trim(name), i->name, sizeof i->name));
-    return str_copy(at, i->image, sizeof i->image);
+    TRY(str_copy(at, i->image, sizeof i->image));
+    if (place == c->image_count) c->image_count++;
+    return OK;
 }
 
 static bool take_switch(void *config, struct str flag)
@@ -73,6 +78,9 @@ static struct err check_all(struct config *c, struct text *complaint)
         return options_complain(complaint, ERR(INVALID, "it is no domain name"), STR("domain"), 0);
     if (strcmp(c->limits, "small") != 0 && strcmp(c->limits, "full") != 0)
         return options_complain(complaint, ERR(INVALID, "it is small or full"), STR("limits"), 0);
+    if (!log_level_by_name(c->log_level))
+        return options_complain(complaint, ERR(INVALID, "it is debug, info, warn or error"), STR("log_level"),
+                                0);
     c->has_operator = op.len > 0;
     if (op.len && base58_read(op, c->operator.bytes, sizeof c->operator.bytes).code)
         return options_complain(complaint, ERR(INVALID, "it is 32 bytes in base 58"), STR("operator"), 0);

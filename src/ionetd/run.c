@@ -22,13 +22,6 @@ static int print_help(void)
     return 0;
 }
 
-static void set_log_level(const char *name)
-{
-    static const char *const names[] = { "debug", "info", "warn", "error" };
-    for (size_t k = 0; k < countof(names); k++)
-        if (strcmp(name, names[k]) == 0) log_level_set((enum log_level)k);
-}
-
 int ionetd_run(int argc, char **argv)
 {
     static struct ionetd i;
@@ -39,7 +32,6 @@ int ionetd_run(int argc, char **argv)
     if (e.code) return refuse("config.refused", e, &complaint);
     if (i.config.help) return print_help();
     if (i.config.version) return puts("ionetd " IONETD_VERSION) < 0;
-    set_log_level(i.config.log_level);
 
     e = ionetd_open(&i, &complaint);
     if (!e.code && i.config.check_only)

@@ -399,6 +399,9 @@ static void a_wrong_recipe_is_refused_with_its_line(void **state)
     world_start(w);
 }
 
+#define OTHER_IMAGE \
+    "registry.test:5000/web@sha256:abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd"
+
 static void configuration_says_what_is_wrong(void **state)
 {
     struct world *w         = *state;
@@ -409,6 +412,9 @@ static void configuration_says_what_is_wrong(void **state)
         { "ionetd", "--image=ray=plain:tag", NULL, NULL },
         { "ionetd", "--config=/nowhere/ionetd.conf", NULL, NULL },
         { "ionetd", "--host=h", "--state_dir=s", "--operator=0OIl" },
+        { "ionetd", "--host=h", "--state_dir=s", "--log_level=loud" },
+        { "ionetd", "--host=h", "--state_dir=s", "--limits=none" },
+        { "ionetd", "--host=h", "--state_dir=s", "--domain=.a" },
     };
     (void)w;
     for (size_t k = 0; k < countof(rows); k++) {
@@ -433,6 +439,9 @@ static void configuration_says_what_is_wrong(void **state)
     assert_int_equal(c.port, 7001);
     assert_string_equal(c.host, "gpu.example");
     assert_string_equal(config_image(&c, "web"), WORLD_IMAGE);
+    char *argv_image[] = { "ionetd", "--image", "web=" OTHER_IMAGE, flag };
+    assert_int_equal(config_read(&c, 4, argv_image, &complaint).code, ERR_NONE);
+    assert_string_equal(config_image(&c, "web"), OTHER_IMAGE);
     world_write(w, "ionetd.conf", "host = h\nstate_dir = s\nport 5\n");
     assert_int_equal(config_read(&c, 4, argv, &complaint).code, ERR_INVALID);
     assert_true(str_ends(text_str(&complaint), STR("ionetd.conf:3")));

@@ -9,11 +9,24 @@
 
 #define LOG_LINE_MAX 2048
 
+static const char *const level_names[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"
+};
 static enum log_level least_level = LOG_INFO;
 
 void log_level_set(enum log_level least)
 {
     least_level = least;
+}
+
+bool log_level_by_name(const char *name)
+{
+    for (size_t i = 0; i < countof(level_names); i++) {
+        if (strcmp(level_names[i], name) != 0) continue;
+        least_level = (enum log_level)i;
+        return true;
+    }
+    return false;
 }
 
 static bool is_plain(struct str s)
@@ -58,14 +71,13 @@ static void add_time(struct text *t)
 
 void log_pairs(enum log_level level, const char *event, const struct log_pair *pairs, size_t count)
 {
-    static const char *const names[] = { "debug", "info", "warn", "error" };
     if (level < least_level) return;
 
     char        room[LOG_LINE_MAX];
     struct text t = { room, 0, sizeof room - 2, false };
     add_time(&t);
     text_add_char(&t, ' ');
-    text_add(&t, str_from(names[level]));
+    text_add(&t, str_from(level_names[level]));
     text_add_char(&t, ' ');
     text_add(&t, str_from(event));
     for (size_t i = 0; i < count; i++) {

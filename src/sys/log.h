@@ -42,6 +42,7 @@ struct log_pair {
 #define LOG_ERR(e) LOG_TEXT("error", err_name((e).code)), LOG_TEXT("why", (e).why)
 
 void log_level_set(enum log_level least); /* default LOG_INFO */
+bool log_level_by_name(const char *name); /* "debug", "info", "warn" or "error"; false: there is no such one */
 void log_pairs(enum log_level level, const char *event, const struct log_pair *pairs, size_t count);
 
 #define log_at(level, event, ...)                                                  \
