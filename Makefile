@@ -13,6 +13,7 @@ MODE  ?= release
 BUILD ?= build
 Q     := $(if $(V),,@)
 OUT   := $(BUILD)/$(CC)-$(MODE)
+FLAGS := $(OUT)/flags
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wundef -Wstrict-prototypes -Wmissing-prototypes \
         -Wimplicit-fallthrough -Wswitch-enum -Werror
@@ -20,6 +21,7 @@ CFLAGS_release  := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan    := -fsanitize=address,undefined
+$(if $(CFLAGS_$(MODE)),,$(error MODE is release or asan, not $(MODE)))
 CFLAGS  := -std=gnu17 -D_GNU_SOURCE -fPIE -fstack-protector-strong -fvisibility=hidden $(WARN) $(CFLAGS_$(MODE))
 LDFLAGS := -pie $(LDFLAGS_$(MODE))
 
@@ -56,7 +58,7 @@ $$(VIEW_$(1)): $$(foreach m,$$($(1)),$$(wildcard src/$$(m)/*.h)) src/layers.mk
 	@rm -rf $$(@D) && mkdir -p $$(@D) && for m in $$($(1)); do mkdir -p $$(@D)/$$$$m; \
 	  for h in src/$$$$m/*.h; do case $$$$h in *_int.h|*'*'*) ;; *) ln -sf $(CURDIR)/$$$$h $$(@D)/$$$$m/;; esac; done; done; touch $$@
 
-$(OUT)/$(1)/%.o: src/$(1)/%.c | $$(VIEW_$(1))
+$(OUT)/$(1)/%.o: src/$(1)/%.c $(FLAGS) | $$(VIEW_$(1))
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(CFLAGS) $$(call includes,$(1)) -MMD -MP -c $$< -o $$@
 
@@ -85,8 +87,13 @@ $(OUT)/bin/$(1): $$(OBJ_$(1)) $$(BASE_$(1))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
+# What all is compiled with: written when it has changed, and all is compiled anew.
+.PHONY: FORCE
+$(FLAGS): FORCE
+	@mkdir -p $(@D) && { echo '$(CC) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CFLAGS)' >$@; }
+
 # Node's HTTP/1 parser comes from Debian as C source; it is not held to our warnings.
-$(OUT)/llhttp/%.o: /usr/share/llhttp/%.c
+$(OUT)/llhttp/%.o: /usr/share/llhttp/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -fPIE -fstack-protector-strong -DLLHTTP_STRICT_MODE=1 $(INCLUDES_net) -c $< -o $@
 
