@@ -222,6 +222,7 @@ static struct err child_start(struct wg_device *d, struct wg_ask *a)
         return OK;
     }
     uv_close((uv_handle_t *)&d->process, on_closed);
+    sys_close(&d->printed);
     return ERR(MISSING, "wg or nsenter is not there");
 }
 
@@ -256,10 +257,17 @@ static void kernel_find(struct wg_device *d)
     wg_on_started(d, OK);
 }
 
-/* The interface is where its memo says, or still here if it was not yet whole. */
+/* One that is not whole has been moved or not. */
+struct err kernel_end(const char *name, const struct wg_memo *m)
+{
+    struct err here = m->whole ? OK : iface_remove(name, "");
+    TRY(iface_remove(name, m->netns));
+    return here;
+}
+
 static void remove_run(struct wg_device *d)
 {
-    d->work_err = iface_remove(d->name, d->memo.whole ? d->memo.netns : "");
+    d->work_err = kernel_end(d->name, &d->memo);
     d->removed  = true; /* what the kernel refuses once it refuses again */
 }
 

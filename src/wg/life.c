@@ -267,6 +267,7 @@ static void clear(struct wg_device *d)
     d->halted_ms = 0;
     d->removed = d->speaking = false;
     d->in_len = d->looked_at = 0;
+    d->made_by_ms            = net_now_ms(d->net) + WG_MAKE_MS;
 
     d->state = WG_STARTING;
     d->backend->start(d);

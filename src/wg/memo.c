@@ -68,13 +68,14 @@ struct err memo_read(const char *dir, const char *name, struct wg_memo *out)
     char   path[WG_PATH_TEXT], content[MEMO_BYTES];
     size_t len;
     TRY(path_of(dir, name, "device", path));
-    TRY(sys_read_file(path, content, sizeof content, &len));
+    struct err e = sys_read_file(path, content, sizeof content, &len);
+    if (e.code) return e.code == ERR_LIMIT ? ERR(CORRUPT, "a device's file is too large to be one") : e;
     *out            = (struct wg_memo){ 0 };
     struct str rest = { content, len }, line, key, value;
     while (rest.len) {
         str_split(rest, '\n', &line, &rest);
-        if (!str_split(line, '=', &key, &value)) return ERR(CORRUPT, "a device's file can't be read");
-        TRY(read_line(out, key, value));
+        if (!str_split(line, '=', &key, &value) || read_line(out, key, value).code)
+            return ERR(CORRUPT, "a device's file can't be understood");
     }
     return OK;
 }

@@ -7,8 +7,7 @@ static struct err sweep_one(const char *dir, const char *name)
 {
     struct wg_memo memo;
     struct err     e = memo_read(dir, name, &memo);
-    if (!e.code && memo.kind == WG_USERSPACE) userspace_end(name, &memo);
-    if (!e.code && memo.kind == WG_KERNEL) e = iface_remove(name, memo.whole ? memo.netns : "");
+    if (!e.code) e = memo.kind == WG_KERNEL ? kernel_end(name, &memo) : userspace_end(name, &memo);
     if (e.code && e.code != ERR_CORRUPT) return e;
     memo_remove(dir, name);
     return OK;

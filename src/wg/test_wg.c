@@ -16,7 +16,7 @@
 /* Real wireguard-go, real namespaces; needs root. All names carry our process's number. */
 
 #define PROGRAM "build/tools/bin/wireguard-go"
-#define PATIENCE_MS 8000
+#define PATIENCE_MS 15000
 
 struct watch {
     struct wg_device *device;
@@ -359,6 +359,64 @@ static void one_that_died_while_nobody_looked_is_made_anew(void **state)
     remove_device(&w);
 }
 
+static void one_that_does_not_answer_is_made_anew(void **state)
+{
+    (void)state;
+    struct watch      w;
+    struct wg_memo    memo;
+    struct wg_options o = options("s", "10.99.0.1", path_a, 1);
+    make(&o, &w);
+    await_ready(&w);
+    assert_int_equal(memo_read(folder, o.name, &memo).code, ERR_NONE);
+    wg_leave(w.device);
+    turn_until(&w.over);
+    kill(memo.pid, SIGSTOP);
+    make(&o, &w);
+    await_ready(&w);
+    assert_false(w.adopted);
+    assert_false(process_is_alive(memo.pid, memo.start_time));
+    remove_device(&w);
+}
+
+static void a_file_that_is_not_understood_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "no line", "pid=none\n",
+                                         "from=longer-than-any-that-was-written-by-us\n" };
+    struct watch             w;
+    struct wg_options        o = options("z", "10.99.0.1", path_a, 1);
+    char                     path[128];
+    snprintf(path, sizeof path, "%s/%s.device", folder, o.name);
+    for (size_t i = 0; i < countof(files); i++) {
+        assert_int_equal(sys_write_file(path, str_from(files[i]), 0600).code, ERR_NONE);
+        assert_int_equal(wg_sweep(folder, NULL, NULL).code, ERR_NONE);
+        assert_int_equal(files_in_folder(), 0);
+    }
+    assert_int_equal(sys_write_file(path, str_from(files[1]), 0600).code, ERR_NONE);
+    make(&o, &w);
+    await_ready(&w);
+    remove_device(&w);
+    assert_int_equal(files_in_folder(), 0);
+}
+
+/* An interface of another kind stands in for the kernel's: it is removed by its name. */
+static void a_kernels_device_half_made_is_swept_from_where_it_is(void **state)
+{
+    (void)state;
+    struct wg_options o = options("h", "10.99.0.1", path_a, 1);
+    struct wg_memo    m = { .kind = WG_KERNEL, .from = "something" };
+    snprintf(m.netns, sizeof m.netns, "%s", path_a);
+    for (int moved = 0; moved < 2; moved++) {
+        assert_int_equal(shell("ip tuntap add mode tun name %s", o.name), 0);
+        if (moved) assert_int_equal(shell("ip link set %s netns %s", o.name, space_a), 0);
+        assert_int_equal(memo_write(folder, o.name, &m).code, ERR_NONE);
+        assert_int_equal(wg_sweep(folder, NULL, NULL).code, ERR_NONE);
+        assert_false(interface_is_there(NULL, o.name));
+        assert_false(interface_is_there(space_a, o.name));
+        assert_int_equal(files_in_folder(), 0);
+    }
+}
+
 static bool wants_the_first(void *ctx, struct str name)
 {
     return str_eq(name, str_from(ctx));
@@ -462,68 +520,9 @@ static void two_thousand_peers_are_taken_and_told(void **state)
     remove_device(&w);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------------------ */
-
-#define KEY_HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
-
-static void an_answer_is_read_whole_or_refused(void **state)
-{
-    (void)state;
-    struct wg_answer a = { 0 };
-    struct str       good =
-        STR("private_key=00\nlisten_port=51820\npublic_key=" KEY_HEX
-            "\nendpoint=192.0.2.1:7\nlast_handshake_time_sec=12\nlast_handshake_time_nsec=34000000\n"
-            "tx_bytes=5\nrx_bytes=6\nnew_in_a_later_version=x\nerrno=0\n\n");
-    assert_int_equal(uapi_read(good, &a).code, ERR_NONE);
-    assert_int_equal(a.listen_port, 51820);
-    assert_int_equal(a.count, 1);
-    assert_int_equal(a.peers[0].key[31], 31);
-    assert_string_equal(a.peers[0].endpoint, "192.0.2.1:7");
-    assert_int_equal(a.peers[0].handshake_ms, 12034);
-    assert_int_equal(a.peers[0].tx_bytes, 5);
-    assert_int_equal(a.peers[0].rx_bytes, 6);
-    answer_free(&a);
-
-    assert_int_equal(uapi_read(STR("errno=-98\n\n"), &a).code, ERR_IO);
-    assert_int_equal(uapi_read(STR("public_key=zz\nerrno=0\n\n"), &a).code, ERR_INVALID);
-    assert_int_equal(uapi_read(STR("no line\n\n"), &a).code, ERR_CORRUPT);
-    assert_int_equal(uapi_read(STR("listen_port=65536\nerrno=0\n\n"), &a).code, ERR_CORRUPT);
-    answer_free(&a);
-
-    for (size_t cut = 0; cut < good.len; cut++)
-        assert_int_equal(uapi_answer_end((struct str){ good.ptr, cut }, cut / 2), 0);
-    for (size_t from = 0; from < good.len; from++) assert_int_equal(uapi_answer_end(good, from), good.len);
-}
-
-static void a_dump_of_the_kernels_device_is_read(void **state)
-{
-    (void)state;
-#define KEY_64 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
-    struct wg_answer a = { 0 };
-    assert_int_equal(kernel_read_dump(STR(KEY_64 "\t" KEY_64 "\t51821\toff\n" KEY_64
-                                                 "\t(none)\t192.0.2.1:7\t10.99.0.2/32\t12\t6\t5\t15\n" KEY_64
-                                                 "\t(none)\t(none)\t(none)\t0\t0\t0\toff\n"),
-                                      &a)
-                         .code,
-                     ERR_NONE);
-    assert_int_equal(a.listen_port, 51821);
-    assert_int_equal(a.count, 2);
-    assert_string_equal(a.peers[0].endpoint, "192.0.2.1:7");
-    assert_int_equal(a.peers[0].handshake_ms, 12000);
-    assert_int_equal(a.peers[0].rx_bytes, 6);
-    assert_int_equal(a.peers[0].key[31], 31);
-    assert_string_equal(a.peers[1].endpoint, "");
-    answer_free(&a);
-    assert_int_equal(kernel_read_dump(STR(KEY_64 "\t" KEY_64 "\t51821\toff\n" KEY_64 "\t(none)\n"), &a).code,
-                     ERR_CORRUPT);
-    answer_free(&a);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_answer_is_read_whole_or_refused),
-        cmocka_unit_test(a_dump_of_the_kernels_device_is_read),
         cmocka_unit_test(a_device_is_made_in_its_namespace_and_leaves_nothing),
         cmocka_unit_test(two_devices_find_each_other_and_carry_bytes),
         cmocka_unit_test(an_address_moves_to_another_peer),
@@ -531,6 +530,9 @@ int main(void)
         cmocka_unit_test(a_device_that_was_left_is_adopted_with_its_peers),
         cmocka_unit_test(a_killed_process_is_noticed_and_cleared_away),
         cmocka_unit_test(one_that_died_while_nobody_looked_is_made_anew),
+        cmocka_unit_test(one_that_does_not_answer_is_made_anew),
+        cmocka_unit_test(a_file_that_is_not_understood_is_in_nobodys_way),
+        cmocka_unit_test(a_kernels_device_half_made_is_swept_from_where_it_is),
         cmocka_unit_test(a_sweep_removes_what_nobody_wants),
         cmocka_unit_test(what_can_not_be_made_says_why_and_leaves_nothing),
         cmocka_unit_test(asks_wait_until_it_is_ready_and_texts_are_checked_before),

@@ -138,8 +138,9 @@ static struct err listener_make(const struct wg_device *d, int *out)
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     socket_path(d->name, at.sun_path);
     TRY(sys_make_dirs(SOCKET_DIR, 0755));
-    scoped_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (probe >= 0 && connect(probe, (const void *)&at, sizeof at) == 0)
+    /* Whoever is too busy to answer is there too. */
+    scoped_fd int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe >= 0 && (connect(probe, (const void *)&at, sizeof at) == 0 || errno == EAGAIN))
         return ERR(CONFLICT, "another program has a device of that name");
     unlink(at.sun_path);
     scoped_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -242,18 +243,20 @@ static void userspace_let_go(struct wg_device *d)
     unlink(path); /* left by one that was killed */
 }
 
-void userspace_end(const char *name, const struct wg_memo *m)
+struct err userspace_end(const char *name, const struct wg_memo *m)
 {
     const struct timespec step      = { .tv_nsec = WG_POLL_MS * 1000000 };
     unsigned              waited_ms = 0;
     if (process_is_alive(m->pid, m->start_time)) kill(m->pid, SIGTERM);
     for (; process_is_alive(m->pid, m->start_time); waited_ms += WG_POLL_MS) {
         if (waited_ms == WG_TERM_MS) kill(m->pid, SIGKILL);
+        if (waited_ms == 2 * WG_TERM_MS) return ERR(TIMEOUT, "a wireguard-go can't be ended");
         nanosleep(&step, NULL);
     }
     char path[SOCKET_TEXT];
     socket_path(name, path);
     unlink(path);
+    return OK;
 }
 
 const struct wg_backend userspace_backend = {

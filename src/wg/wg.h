@@ -29,7 +29,7 @@
 #define WG_PEERS_A_CALL 4096
 #define WG_INSIST_MS 30000
 #define WG_MTU_LEAST 1280
-#define WG_MAKE_MS 5000   /* a device that is not made by then is given up */
+#define WG_MAKE_MS 5000   /* a device that is not made so long after what was in its way is gone is given up */
 #define WG_ANSWER_MS 5000 /* a device that does not answer for so long is given up */
 
 enum wg_kind { WG_USERSPACE, WG_KERNEL, WG_KIND_COUNT };
@@ -96,7 +96,7 @@ must_check struct err wg_set_peers(struct wg_device *d, const struct wg_peer *pe
 void                  wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx);
 
 /* For a worker's start: removes every device of DIR that `wanted` does not want (null: all of them), before any is
- * made. Blocks up to a second. */
+ * made. Blocks up to a second for each that does not end by itself. */
 must_check struct err wg_sweep(const char *dir, bool (*wanted)(void *ctx, struct str name), void *ctx);
 
 #endif

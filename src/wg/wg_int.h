@@ -34,8 +34,9 @@ struct wg_memo {
 };
 
 must_check struct err memo_write(const char *dir, const char *name, const struct wg_memo *m);
-must_check struct err memo_read(const char *dir, const char *name, struct wg_memo *out); /* ERR_MISSING */
-void                  memo_remove(const char *dir, const char *name);                    /* and the log */
+must_check struct err memo_read(const char *dir, const char *name,
+                                struct wg_memo *out);                 /* ERR_MISSING, ERR_CORRUPT */
+void                  memo_remove(const char *dir, const char *name); /* and the log */
 
 bool                  process_is_alive(pid_t pid, uint64_t start_time);
 must_check struct err process_start_time(pid_t pid, uint64_t *out);
@@ -183,8 +184,9 @@ void wg_on_started(struct wg_device *d, struct err e);
 void wg_on_answer(struct wg_device *d, struct err e, const struct wg_answer *a);
 void wg_on_lost(struct wg_device *d, struct err why); /* it has died, or makes no sense any more */
 
-/* Blocks until it has ended, killed after WG_TERM_MS, and removes what is left of it. */
-void userspace_end(const char *name, const struct wg_memo *m);
+/* These block, until it has ended (killed after WG_TERM_MS) and what is left of it is removed. */
+must_check struct err userspace_end(const char *name, const struct wg_memo *m);
+must_check struct err kernel_end(const char *name, const struct wg_memo *m);
 
 /* Runs `run` on the pool, then `done` on the loop, unless the device has ended meanwhile. */
 void wg_work(struct wg_device *d, void (*run)(struct wg_device *d), void (*done)(struct wg_device *d));
