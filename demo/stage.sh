@@ -9,6 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bin=${IONET_BIN:-$root/build/bin}
 runs=$root/build/demo
 export PATH=$bin:$root/build/tools/bin:$PATH LC_ALL=C
+export PYTHONUNBUFFERED=1 # what Ray's client says of a job is read while the job runs
 
 # A run's folder, and what is named after it: its folder under /run, its mount, its control groups.
 name_run() {
