@@ -149,8 +149,8 @@ void node_reported(struct node *n, uint64_t served_ms)
 void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms)
 {
     if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
-    bool first = id_is_none(n->seen_by.id), same = id_eq(n->seen_by.id, by.id);
-    if (seen_ms > n->seen_last && (first || same)) n->seen_ms += seen_ms - n->seen_last;
+    uint64_t before = id_eq(n->seen_by.id, by.id) ? n->seen_last : 0;
+    if (seen_ms > before) n->seen_ms += seen_ms - before;
     n->seen_by   = by;
     n->seen_last = seen_ms;
 }

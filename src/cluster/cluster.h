@@ -138,7 +138,9 @@ void node_move(struct node *n, enum node_state to);
 
 /* Takes over a report; less than before is no report (a restarted worker that lost its last seconds). */
 void node_reported(struct node *n, uint64_t served_ms);
-/* `by` saw it for seen_ms in all. Another witness than before starts from what it says now. */
+/* `by` saw it for seen_ms in all. What it says may go back (a restarted worker that lost its last seconds): only what is
+ * added from there counts. Of another witness than before all counts, since it watches only after that one is closed: the
+ * caller lets no witness speak that is. */
 void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms);
 
 /* The counted time: the least of reported, elapsed until now (or its closing) and seen; 0 before it serves. */

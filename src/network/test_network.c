@@ -139,6 +139,34 @@ static void repeated_and_lost_reports_change_nothing(void **state)
     assert_int_equal(x->seen_ms, 9000);
 }
 
+static void what_the_head_served_counts_through_a_change_of_its_witness_and_a_restart(void **state)
+{
+    (void)state;
+    world_come(&w, 4);
+    struct id cluster = world_ready(&w, 3);
+    world_pass(&w, 20000);
+    world_work(&w, cluster, PHASE_RUNNING, 20000);
+    world_witness(&w, cluster, 0, 20000);
+    const struct node *head = NULL, *witness = NULL;
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));) {
+        if (x->role == NODE_HEAD) head = x;
+        if (x->role == NODE_WORKER && x->witness) witness = x;
+    }
+    struct id id = head->id.id, lost = witness->id.id;
+    link_goes(world_device_of(&w, witness));
+    world_witness(&w, cluster, witness->index, 20000);
+    world_pass(&w, 3000);
+    assert_int_equal(network_node(&w.n, lost)->state, NODE_CLOSED);
+    assert_int_equal(head->seen_ms, 20000);
+
+    world_witness(&w, cluster, 0, 5000); /* its first words may have been lost */
+    assert_int_equal(head->seen_ms, 25000);
+    world_restart(&w);
+    for (int i = 0; i < 4; i++) assert_int_equal(world_link(&w, i, 1, false).code, ERR_NONE);
+    world_witness(&w, cluster, 0, 9000);
+    assert_int_equal(network_node(&w.n, id)->seen_ms, 29000);
+}
+
 static void a_lost_worker_is_replaced_and_bills_nothing_more(void **state)
 {
     (void)state;
@@ -412,6 +440,7 @@ int main(void)
         TEST(a_cluster_is_paid_for_by_the_millisecond_served),
         TEST(a_node_is_charged_the_least_of_reported_elapsed_and_seen),
         TEST(repeated_and_lost_reports_change_nothing),
+        TEST(what_the_head_served_counts_through_a_change_of_its_witness_and_a_restart),
         TEST(a_lost_worker_is_replaced_and_bills_nothing_more),
         TEST(a_head_that_is_lost_ends_the_cluster_with_a_refund),
         TEST(what_comes_after_a_crash_is_what_was_before),

@@ -179,8 +179,16 @@ static void appoint_witness(struct step *s, struct cluster *c)
     device_tell(s, table_find(&s->n->devices, any->device.id));
 }
 
+/* What a lost witness saw of the head is said by nobody again. */
+static void keep_what_was_seen(struct step *s, struct cluster *c)
+{
+    for (struct node *x = NULL; (x = cluster_node(s->n, c, x));)
+        if (x->role == NODE_HEAD) step_changed(s, &node_type, x);
+}
+
 static void lose(struct step *s, struct cluster *c, struct node *x)
 {
+    if (x->witness) keep_what_was_seen(s, c);
     x->lost = true;
     c->lost++;
     node_close(s, c, x);
