@@ -7,8 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOG_LINE_MAX 2048
-
 static const char *const level_names[] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"
 };
@@ -59,12 +57,12 @@ static void add_quoted(struct text *t, struct str s)
 static void add_time(struct text *t)
 {
     int64_t   ms = sys_wall_now().ms;
-    time_t    s  = (time_t)(ms / 1000);
+    time_t    s  = (time_t)(ms / MS_PER_SECOND);
     struct tm parts;
     char      room[40], end[8];
     gmtime_r(&s, &parts);
     strftime(room, sizeof room, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(end, sizeof end, ".%03dZ", (int)(ms % 1000));
+    snprintf(end, sizeof end, ".%03dZ", (int)(ms % MS_PER_SECOND));
     text_add(t, str_from(room));
     text_add(t, str_from(end));
 }
@@ -74,7 +72,7 @@ void log_pairs(enum log_level level, const char *event, const struct log_pair *p
     if (level < least_level) return;
 
     char        room[LOG_LINE_MAX];
-    struct text t = { room, 0, sizeof room - 2, false };
+    struct text t = { room, 0, sizeof room - 1, false }; /* less the line's end */
     add_time(&t);
     text_add_char(&t, ' ');
     text_add(&t, str_from(level_names[level]));

@@ -2,12 +2,15 @@
  *
  *     2026-03-04T05:06:07.089Z info device.ready device=7z… gpus=8
  *
- * Only programs log. Values with blanks, quotes or line ends are quoted; no secret is ever a value. */
+ * Only programs log. Values with blanks, quotes or line ends are quoted; no secret is ever a value. What makes
+ * a line longer than LOG_LINE_MAX is cut off, and all after it. */
 #ifndef SYS_LOG_H
 #define SYS_LOG_H
 
 #include "base/id.h"
 #include "base/str.h"
+
+#define LOG_LINE_MAX 2048 /* bytes, its end included */
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 

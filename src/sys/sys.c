@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SYS_PATH_MAX 4096 /* Linux's PATH_MAX */
+
 static int64_t clock_ms(clockid_t clock)
 {
     struct timespec t;
@@ -56,12 +58,14 @@ struct err sys_read_file(const char *path, char *room, size_t cap, size_t *len)
         return errno == ENOENT ? ERR(MISSING, "a file is not there") : ERR(IO, "a file can't be opened");
 
     size_t got = 0;
+    char   beyond; /* what fills the room must end there */
     for (;;) {
-        if (got == cap) return ERR(LIMIT, "a file is too large");
-        ssize_t n = read(fd, room + got, cap - got);
+        bool    is_full = got == cap;
+        ssize_t n       = is_full ? read(fd, &beyond, 1) : read(fd, room + got, cap - got);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return ERR(IO, "a file can't be read");
         if (n == 0) break;
+        if (is_full) return ERR(LIMIT, "a file is too large");
         got += (size_t)n;
     }
     *len = got;
@@ -81,7 +85,7 @@ static struct err write_all(int fd, struct str content)
 
 static struct err sync_folder_of(const char *path)
 {
-    char        folder[4096];
+    char        folder[SYS_PATH_MAX];
     const char *slash = strrchr(path, '/');
     struct str  part  = slash ? (struct str){ path, (size_t)(slash - path) + (slash == path) } : STR(".");
     TRY(str_copy(part, folder, sizeof folder));
@@ -92,7 +96,7 @@ static struct err sync_folder_of(const char *path)
 
 struct err sys_write_file(const char *path, struct str content, unsigned mode)
 {
-    char temporary[4096];
+    char temporary[SYS_PATH_MAX];
     int  length = snprintf(temporary, sizeof temporary, "%s.new", path);
     if (length < 0 || (size_t)length >= sizeof temporary) return ERR(LIMIT, "a path is too long");
 
@@ -111,18 +115,27 @@ struct err sys_append_synced(int fd, struct str content)
     return fdatasync(fd) < 0 ? ERR(IO, "a file can't be synced") : OK;
 }
 
+static struct err make_dir(const char *path, unsigned mode)
+{
+    struct stat st;
+    if (mkdir(path, mode) == 0) return OK;
+    bool is_there = errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return is_there ? OK : ERR(IO, "a folder can't be made");
+}
+
 struct err sys_make_dirs(const char *path, unsigned mode)
 {
-    char part[4096];
-    TRY(str_copy(str_from(path), part, sizeof part));
+    char       part[SYS_PATH_MAX];
+    struct str whole = str_from(path);
+    while (whole.len > 1 && whole.ptr[whole.len - 1] == '/') whole.len--;
+    TRY(str_copy(whole, part, sizeof part));
     for (char *p = part; *p; p++) {
         if (*p != '/' || p == part) continue;
         *p = 0;
-        if (mkdir(part, 0755) < 0 && errno != EEXIST) return ERR(IO, "a folder can't be made");
+        TRY(make_dir(part, 0755));
         *p = '/';
     }
-    if (mkdir(part, mode) < 0 && errno != EEXIST) return ERR(IO, "a folder can't be made");
-    return OK;
+    return make_dir(part, mode);
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *where)

@@ -53,9 +53,11 @@ static void reading_too_much_or_nothing_is_said(void **state)
 {
     (void)state;
     char   room[4];
-    size_t len;
+    size_t len = 0;
     assert_int_equal(sys_write_file(in_folder("b"), STR("abcd"), 0600).code, ERR_NONE);
-    assert_int_equal(sys_read_file(in_folder("b"), room, sizeof room, &len).code, ERR_LIMIT);
+    assert_int_equal(sys_read_file(in_folder("b"), room, sizeof room, &len).code, ERR_NONE);
+    assert_int_equal(len, 4);
+    assert_int_equal(sys_read_file(in_folder("b"), room, sizeof room - 1, &len).code, ERR_LIMIT);
     assert_int_equal(sys_read_file(in_folder("none"), room, sizeof room, &len).code, ERR_MISSING);
 }
 
@@ -81,6 +83,30 @@ static void a_secret_is_drawn_once(void **state)
     assert_int_equal(sys_secret_file(in_folder("secret"), b).code, ERR_CORRUPT);
 }
 
+static unsigned mode_of(const char *name)
+{
+    struct stat st;
+    assert_int_equal(stat(in_folder(name), &st), 0);
+    return st.st_mode & 07777;
+}
+
+static void folders_are_made_on_the_way_and_the_last_gets_the_mode(void **state)
+{
+    (void)state;
+    assert_int_equal(sys_make_dirs(in_folder("made/a/b"), 0700).code, ERR_NONE);
+    assert_int_equal(mode_of("made/a"), 0755);
+    assert_int_equal(mode_of("made/a/b"), 0700);
+    assert_int_equal(sys_make_dirs(in_folder("made/slash//"), 0700).code, ERR_NONE);
+    assert_int_equal(mode_of("made/slash"), 0700);
+    assert_int_equal(sys_make_dirs(in_folder("made/a"), 0700).code, ERR_NONE);
+    assert_int_equal(mode_of("made/a"), 0755);
+
+    assert_int_equal(sys_write_file(in_folder("made/file"), STR("f"), 0600).code, ERR_NONE);
+    assert_int_equal(sys_make_dirs(in_folder("made/file"), 0700).code, ERR_IO);
+    assert_int_equal(sys_make_dirs(in_folder("made/file/x"), 0700).code, ERR_IO);
+    assert_int_equal(sys_make_dirs("/", 0700).code, ERR_NONE);
+}
+
 static void a_tree_is_removed_without_following_links(void **state)
 {
     (void)state;
@@ -102,6 +128,7 @@ int main(void)
         cmocka_unit_test(reading_too_much_or_nothing_is_said),
         cmocka_unit_test(a_folder_is_locked_once),
         cmocka_unit_test(a_secret_is_drawn_once),
+        cmocka_unit_test(folders_are_made_on_the_way_and_the_last_gets_the_mode),
         cmocka_unit_test(a_tree_is_removed_without_following_links),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
