@@ -40,14 +40,12 @@ PURE := base codec crypto record ledger market fleet place mesh cluster network 
 
 # What each takes from Debian.
 USES_crypto  := libsodium
-USES_sys     := libsodium libseccomp
 USES_json    := jansson
 USES_recipe  := libcyaml yaml-0.1
 USES_store   := sqlite3
 USES_net     := libuv openssl libnghttp2
 USES_wg      := libuv
 USES_runtime := libuv jansson
-USES_link    := libsodium jansson
 USES_gateway := libuv openssl
 # Without a .pc file of its own: wslay; llhttp, which Debian ships as C source.
 LIBS_net     := -lwslay
