@@ -142,6 +142,7 @@ const struct field *record_key(const struct record_type *type); /* check() that 
 bool record_type_is_sound(const struct record_type *type);
 
 bool field_is_visible(const struct field *f, enum field_seen viewer);
+bool field_has_column(const struct field *f); /* stored, and no list: that has a table of its own */
 
 /* Values by field, for the writers. check() that the kind fits. */
 int64_t        field_i64(const struct field *f,
@@ -177,6 +178,7 @@ void record_sql_create(const struct record_type *type, struct text *out);
 /* INSERT INTO plural (…) VALUES (?1, …) ON CONFLICT (key) DO UPDATE SET …: parameters in field order, stored
  * non-list fields only. */
 void record_sql_upsert(const struct record_type *type, struct text *out);
+void record_sql_rows(const struct record_type *type, struct text *out);   /* SELECT … FROM plural, no more */
 void record_sql_select(const struct record_type *type, struct text *out); /* all rows, by key */
 void record_sql_delete(const struct record_type *type, struct text *out); /* by key */
 /* The same for the child table of list field `f`: insert (parent, at, item fields…), select by parent, delete by parent. */

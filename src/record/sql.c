@@ -17,11 +17,6 @@ static void add_child_name(struct text *out, const struct record_type *type, con
     text_add_char(out, '"');
 }
 
-static bool has_column(const struct field *f)
-{
-    return (f->flags & STORED) != 0 && f->kind != FIELD_KIND_LIST;
-}
-
 static const char *column_type(const struct field *f)
 {
     switch (f->kind) {
@@ -59,7 +54,7 @@ static void add_columns(struct text *out, const struct record_type *type)
     bool first = true;
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        if (!has_column(f)) continue;
+        if (!field_has_column(f)) continue;
         if (!first) text_add(out, STR(", "));
         first = false;
         add_column(out, f);
@@ -71,7 +66,7 @@ static uint32_t add_column_names(struct text *out, const struct record_type *typ
     uint32_t count = 0;
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        if (!has_column(f)) continue;
+        if (!field_has_column(f)) continue;
         if (count++) text_add(out, STR(", "));
         add_name(out, f->name);
     }
@@ -114,7 +109,7 @@ static void add_update(struct text *out, const struct record_type *type)
     bool first = true;
     for (uint32_t i = 1; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        if (!has_column(f)) continue;
+        if (!field_has_column(f)) continue;
         text_add(out, first ? STR(" DO UPDATE SET ") : STR(", "));
         first = false;
         add_name(out, f->name);
@@ -138,12 +133,17 @@ void record_sql_upsert(const struct record_type *type, struct text *out)
     add_update(out, type);
 }
 
-void record_sql_select(const struct record_type *type, struct text *out)
+void record_sql_rows(const struct record_type *type, struct text *out)
 {
     text_add(out, STR("SELECT "));
     (void)add_column_names(out, type);
     text_add(out, STR(" FROM "));
     add_name(out, type->plural);
+}
+
+void record_sql_select(const struct record_type *type, struct text *out)
+{
+    record_sql_rows(type, out);
     text_add(out, STR(" ORDER BY "));
     add_name(out, record_key(type)->name);
 }

@@ -90,6 +90,11 @@ bool field_is_visible(const struct field *f, enum field_seen viewer)
     return f->seen <= viewer;
 }
 
+bool field_has_column(const struct field *f)
+{
+    return (f->flags & STORED) != 0 && f->kind != FIELD_KIND_LIST;
+}
+
 int64_t field_i64(const struct field *f, const void *record)
 {
     uint32_t u32;

@@ -38,9 +38,7 @@ static void add_selects(const struct store_query *q, struct text *sql)
     for (size_t i = 0; i < q->field_count * q->id_count; i++) {
         if (i) text_add(sql, STR(" UNION "));
         text_add(sql, STR("SELECT * FROM ("));
-        record_sql_select(q->type, sql);
-        while (sql->len && !str_ends(text_str(sql), STR(" ORDER BY "))) sql->len--;
-        sql->len -= strlen(" ORDER BY ");
+        record_sql_rows(q->type, sql);
         text_add(sql, STR(" WHERE \""));
         text_add(sql, str_from(q->fields[i / q->id_count]));
         text_add(sql, STR("\" = ?"));

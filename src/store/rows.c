@@ -4,18 +4,6 @@
 
 #define SCRATCH_MAX ((size_t)1 << 20) /* the largest record that is loaded */
 
-/* A statement ends ready for its next use, whatever became of it. */
-static struct err run(sqlite3_stmt *statement)
-{
-    (void)sqlite3_step(statement);
-    return store_err(sqlite3_reset(statement));
-}
-
-static bool has_column(const struct field *f)
-{
-    return (f->flags & STORED) != 0 && f->kind != FIELD_KIND_LIST;
-}
-
 /* ---- statements --------------------------------------------------------------------------------------- */
 
 static struct err prepare(sqlite3 *db, struct text *sql, sqlite3_stmt **out)
@@ -112,7 +100,7 @@ static int bind_field(sqlite3_stmt *s, int at, const struct field *f, const void
 static struct err bind_record(sqlite3_stmt *s, int at, const struct record_type *type, const void *record)
 {
     for (uint32_t i = 0; i < type->field_count; i++)
-        if (has_column(&type->fields[i])) TRY(store_err(bind_field(s, at++, &type->fields[i], record)));
+        if (field_has_column(&type->fields[i])) TRY(store_err(bind_field(s, at++, &type->fields[i], record)));
     return OK;
 }
 
@@ -125,7 +113,7 @@ static struct err delete_list(const struct list_statements *l, const struct reco
                               const void *record)
 {
     TRY(bind_key(l->delete, type, record));
-    return run(l->delete);
+    return store_run(l->delete);
 }
 
 static struct err put_list(const struct list_statements *l, const struct record_type *type, const void *record)
@@ -135,7 +123,7 @@ static struct err put_list(const struct list_statements *l, const struct record_
         TRY(bind_key(l->insert, type, record));
         TRY(store_err(sqlite3_bind_int64(l->insert, 2, i)));
         TRY(bind_record(l->insert, 3, l->field->item, field_item(l->field, record, i)));
-        TRY(run(l->insert));
+        TRY(store_run(l->insert));
     }
     return OK;
 }
@@ -143,7 +131,7 @@ static struct err put_list(const struct list_statements *l, const struct record_
 struct err rows_put(const struct type_statements *s, const struct record_type *type, const void *record)
 {
     TRY(bind_record(s->upsert, 1, type, record));
-    TRY(run(s->upsert));
+    TRY(store_run(s->upsert));
     for (uint32_t i = 0; i < s->list_count; i++) TRY(put_list(&s->lists[i], type, record));
     return OK;
 }
@@ -152,7 +140,7 @@ struct err rows_delete(const struct type_statements *s, const struct record_type
 {
     for (uint32_t i = 0; i < s->list_count; i++) TRY(delete_list(&s->lists[i], type, record));
     TRY(bind_key(s->delete, type, record));
-    return run(s->delete);
+    return store_run(s->delete);
 }
 
 /* ---- row to record ------------------------------------------------------------------------------------ */
@@ -203,7 +191,7 @@ struct err rows_read(sqlite3_stmt *s, const struct record_type *type, void *reco
     int at = 0;
     for (uint32_t i = 0; i < type->field_count; i++) {
         const struct field *f = &type->fields[i];
-        if (!has_column(f)) continue;
+        if (!field_has_column(f)) continue;
         struct err e = read_column(s, at++, f, record);
         if (e.code) return corrupt(type, f, e, complaint);
     }

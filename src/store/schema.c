@@ -62,7 +62,6 @@ static struct err set_version(sqlite3 *db, uint32_t version, struct text *compla
     return execute(db, text_z(&sql), complaint);
 }
 
-/* The id comes first: it stays with the file even if the rest is rolled back. */
 static struct err create_all(sqlite3 *db, const struct store_options *o, struct text *complaint)
 {
     char        room[64];

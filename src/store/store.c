@@ -52,13 +52,13 @@ struct err store_err(int sqlite_code)
     }
 }
 
-/* ---- a commit, on whichever thread ------------------------------------------------------------------ */
-
-static struct err step(sqlite3_stmt *s)
+struct err store_run(sqlite3_stmt *s)
 {
     (void)sqlite3_step(s);
     return store_err(sqlite3_reset(s));
 }
+
+/* ---- a commit, on whichever thread ------------------------------------------------------------------ */
 
 static struct err write_changes(struct store *s)
 {
@@ -76,11 +76,11 @@ static struct err write_changes(struct store *s)
 static struct err write_batch(struct store *s)
 {
     if (s->committing.count == 0) return OK;
-    TRY(step(s->begin));
+    TRY(store_run(s->begin));
     struct err e = write_changes(s);
-    if (!e.code) e = step(s->commit);
+    if (!e.code) e = store_run(s->commit);
     if (e.code && !sqlite3_get_autocommit(s->db))
-        (void)step(s->rollback).code; /* the first error is the one to tell */
+        (void)store_run(s->rollback).code; /* the first error is the one to tell */
     return e;
 }
 

@@ -64,5 +64,7 @@ must_check struct err rows_load(const struct type_statements *s, const struct re
 must_check struct err schema_open(sqlite3 *db, const struct store_options *o, struct text *complaint);
 
 struct err store_err(int sqlite_code); /* OK for what is no error */
+/* A statement without rows; it ends ready for its next use, whatever became of it. */
+must_check struct err store_run(sqlite3_stmt *s);
 
 #endif

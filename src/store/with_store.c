@@ -169,6 +169,7 @@ struct machine a_machine(uint8_t number)
         .gpus_count = 3,
     };
 }
+
 void on_done(void *context, struct err result)
 {
     struct outcome *o = context;

@@ -16,7 +16,7 @@ void sys_random(void *out, size_t bytes); /* from the kernel; ends the program i
 must_check struct err sys_read_file(const char *path, char *room, size_t cap, size_t *len);
 /* The new content or the old, never a part: temporary file, fsync, rename, fsync of the folder. */
 must_check struct err sys_write_file(const char *path, struct str content, unsigned mode);
-must_check struct err sys_append_synced(int fd, struct str content);  /* write all, fdatasync */
+must_check struct err sys_append_synced(int fd, struct str content); /* write all, fdatasync */
 /* As mkdir -p: `mode` is the last folder's, those above it get 0755; what is there already keeps its own. */
 must_check struct err sys_make_dirs(const char *path, unsigned mode);
 must_check struct err
