@@ -115,4 +115,8 @@ gives 0 user account && printed '^balance  *12.50 USDC$'
 gives 0 user logout
 gives 3 user account && told 'ionet login'
 gives 0 user login
+echo '{' >"$scratch/user/config.json"
+gives 1 user account && told 'delete it'
+rm "$scratch/user/config.json"
+gives 0 user login --network "$network" --pin "$pin"
 echo "the command line says what is, and fails as it says it does"

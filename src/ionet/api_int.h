@@ -30,7 +30,7 @@ must_check struct err api_call(struct cli *c, const char *method, const char *pa
 struct api_stream_calls {
     struct err (*on_event)(void *ctx, struct json_value data, struct str text, bool *enough);
     void (*on_tick)(void *ctx);                  /* every 100 ms; may be null */
-    void (*on_lost)(void *ctx, const char *why); /* once a break; may be null */
+    void (*on_lost)(void *ctx, const char *why); /* once a break, until events come again; may be null */
 };
 must_check struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls,
                                  void *ctx);

@@ -60,8 +60,7 @@ struct err config_load(struct config *out)
 
     struct json_fault fault;
     e = json_read((struct str){ room, len }, &config_type, JSON_PEER, out, &fault);
-    if (e.code)
-        return ERR(CORRUPT, "config.json can't be read: `ionet logout`, then `ionet login` writes it anew");
+    if (e.code) return ERR(CORRUPT, "config.json can't be read: delete it, and `ionet login` writes it anew");
     return OK;
 }
 

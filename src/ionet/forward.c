@@ -11,8 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A ticket is good for three hours. This machine's clock may say otherwise. */
+#define RENEW_MS_MIN 60000
+#define RENEW_MS_MAX (MS_PER_HOUR * 3 / 2)
 #define RENEW_AGAIN_MS 5000
-#define RENEW_MS_MIN 1000
 
 /* A local port that leads to a service: each connection is a join of its own. */
 struct forward {
@@ -118,6 +120,7 @@ static void renew_after(struct forward *f, uint64_t ms)
 static uint64_t half_time(const struct forward *f)
 {
     int64_t left = instant_since(f->ticket.expires, sys_wall_now()).ms / 2;
+    if (left > RENEW_MS_MAX) return RENEW_MS_MAX;
     return left < RENEW_MS_MIN ? RENEW_MS_MIN : (uint64_t)left;
 }
 

@@ -3,6 +3,7 @@
 #include "sys/sys.h"
 #include "json/json.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -58,7 +59,10 @@ static struct err key_file_make(const char *path, struct sign_key *out, struct p
 struct err key_file_open(const char *path, struct sign_key *out, struct public_key *public_half, bool *made)
 {
     struct stat st;
-    *made = stat(path, &st) < 0;
+    bool        is_there = stat(path, &st) == 0;
+    /* A key that can't be looked at for another reason may be there: a new one would take its place, and its account. */
+    if (!is_there && errno != ENOENT) return ERR(IO, "the key file can't be looked at");
+    *made = !is_there;
     if (*made) return key_file_make(path, out, public_half);
     if (st.st_mode & 077) return ERR(DENIED, "others may read the key file: chmod 600 mends it");
 

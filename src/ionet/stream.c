@@ -22,7 +22,8 @@ struct stream {
     unsigned                       status;
     char                          *line; /* what came, up to the end of an event */
     size_t                         len, room;
-    uint64_t                       heard_ms, again_ms;
+    uint64_t                       heard_ms;
+    uint64_t                       again_ms; /* when it is tried anew; 0 since an event came */
     bool                           was_open; /* an event has come at some time */
     bool                           over;
     struct err                     e;
@@ -77,6 +78,7 @@ static void event_take(struct stream *s, struct str event)
     bool       enough = false;
     struct err e      = s->calls->on_event(s->ctx, doc.root, text, &enough);
     s->was_open       = true;
+    s->again_ms       = 0;
     if (e.code || enough) stream_finish(s, e);
 }
 
@@ -138,7 +140,7 @@ static void on_done(void *ctx, struct err e)
 {
     struct stream *s = ctx;
     s->call          = NULL;
-    if (!e.code && s->status >= 400 && s->status != 503) {
+    if (!e.code && s->status >= 400 && (s->status != 503 || !s->was_open)) {
         stream_finish(s, api_problem(s->cli, s->status, (struct str){ s->line, s->len }));
         return;
     }
@@ -174,7 +176,7 @@ static void on_tick(void *ctx)
 
 static void on_interrupt(void *ctx)
 {
-    stream_finish(ctx, ERR(NONE, ""));
+    stream_finish(ctx, OK);
 }
 
 struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls, void *ctx)

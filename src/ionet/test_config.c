@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,6 +82,21 @@ static void a_key_is_made_once_and_only_its_owner_reads_it(void **state)
 
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(key_file_open(path, &second, &q, &made).code, ERR_DENIED);
+}
+
+static void a_key_that_cant_be_looked_at_is_not_replaced(void **state)
+{
+    struct sign_key   k;
+    struct public_key p;
+    struct stat       st;
+    bool              made;
+    char              path[CONFIG_PATH_MAX];
+    (void)state;
+    assert_int_equal(config_path("loop.json", path).code, ERR_NONE);
+    assert_int_equal(symlink("loop.json", path), 0); /* to itself */
+    assert_int_equal(key_file_open(path, &k, &p, &made).code, ERR_IO);
+    assert_int_equal(lstat(path, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
 }
 
 static void what_is_kept_is_there_the_next_time(void **state)
@@ -156,6 +172,7 @@ int main(void)
         cmocka_unit_test(the_key_file_is_the_form_of_solanas_tools),
         cmocka_unit_test(a_key_file_that_is_not_whole_is_refused),
         cmocka_unit_test(a_key_is_made_once_and_only_its_owner_reads_it),
+        cmocka_unit_test(a_key_that_cant_be_looked_at_is_not_replaced),
         cmocka_unit_test(what_is_kept_is_there_the_next_time),
         cmocka_unit_test(a_network_is_a_host_and_a_port),
     };

@@ -25,7 +25,6 @@ struct watch {
     struct cli      *cli;
     enum watch_until until;
     bool             tty;
-    bool             lost;    /* the stream broke; said once */
     size_t           said;    /* phases */
     int64_t          base_ms; /* when it was reserved, by the network's clock */
     int64_t          hurt_ms; /* the last loss that was told of */
@@ -85,7 +84,7 @@ static struct err failure(struct watch *w, struct json_value cluster)
     struct str why = json_as_str(json_member(cluster, "why"));
     struct str log = json_as_str(json_member(cluster, "log_end"));
     if (log.len) fprintf(stderr, "the end of its log:\n%.*s\n", (int)log.len, log.ptr);
-    return cli_fail(w->cli, ERR_IO, "what was not served was refunded", "the cluster failed: %.*s",
+    return cli_fail(w->cli, ERR_IO, "what was not served was refunded", "the cluster has ended: %.*s",
                     (int)why.len, why.ptr);
 }
 
@@ -110,7 +109,6 @@ static struct err on_event(void *ctx, struct json_value cluster, struct str text
 {
     struct watch *w     = ctx;
     struct str    state = json_as_str(json_member(cluster, "state"));
-    w->lost             = false;
     TRY(str_copy(state, w->state, sizeof w->state));
     if (w->cli->json && w->until == WATCH_FOREVER)
         print_json(text);
@@ -139,8 +137,6 @@ static void on_tick(void *ctx)
 static void on_lost(void *ctx, const char *why)
 {
     struct watch *w = ctx;
-    if (w->lost) return;
-    w->lost = true;
     line_clear(w);
     fprintf(stderr, "the network can't be reached (%s); the cluster goes on, trying again\n", why);
 }
