@@ -26,65 +26,6 @@ void get_account(struct api_ask *q)
     reply_json(q->request, 200, write_account, q);
 }
 
-/* ---- its transfers --------------------------------------------------------------------------------------------- */
-
-struct transfers {
-    struct id       balance, earnings; /* the account's two books; none: not made yet */
-    struct transfer rows[API_PAGE_MAX + 1];
-    uint32_t        count;
-    uint32_t        limit;
-};
-
-static struct err take_transfer(void *ctx, const void *record)
-{
-    struct transfers *t = ctx;
-    t->rows[t->count++] = *(const struct transfer *)record;
-    return OK;
-}
-
-static void write_transfer(struct json_out *w, const struct transfers *t, const struct transfer *row)
-{
-    struct transfer_now now = { .change = row->amount };
-    if (id_eq(row->from, t->balance) || id_eq(row->from, t->earnings)) now.change.micros = -row->amount.micros;
-    if (id_eq(row->from, t->earnings) || id_eq(row->to, t->earnings)) now.book = BOOK_EARNINGS;
-    json_open_object(w);
-    json_fields(w, &transfer_type, row, SEEN_OWNER);
-    json_fields(w, &transfer_now_type, &now, SEEN_OWNER);
-    json_close_object(w);
-}
-
-static void write_transfers(struct json_out *w, const void *ctx)
-{
-    const struct transfers *t    = ctx;
-    uint32_t                most = t->count < t->limit ? t->count : t->limit;
-    json_open_object(w);
-    json_key(w, "items");
-    json_open_array(w);
-    for (uint32_t i = 0; i < most; i++) write_transfer(w, t, &t->rows[i]);
-    json_close_array(w);
-    page_next(w, t->count > t->limit ? t->rows[most - 1].number : UINT64_MAX);
-    json_close_object(w);
-}
-
-void get_transfers(struct api_ask *q)
-{
-    static const char *const fields[] = { "from", "to" };
-    static struct transfers  t; /* one at a time */
-    struct api_page          page;
-    struct err               e = page_read(q, &page);
-    if (e.code) return reply_error(q->request, e);
-
-    t.count                  = 0;
-    t.limit                  = page.limit;
-    t.balance                = ledger_id(LEDGER_BALANCE, q->account->id.id);
-    t.earnings               = ledger_id(LEDGER_EARNINGS, q->account->id.id);
-    struct id          ids[] = { t.balance, t.earnings };
-    struct store_query ask   = { &transfer_type, fields, 2, ids, 2, page.before, page.limit + 1 };
-    e                        = store_read(q->api->o.reader, &ask, take_transfer, &t);
-    if (e.code) return reply_error(q->request, e);
-    reply_json(q->request, 200, write_transfers, &t);
-}
-
 /* ---- what only the operator does ------------------------------------------------------------------------------ */
 
 static void on_granted(struct api_waiting *w, const struct effect *e)

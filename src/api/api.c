@@ -178,6 +178,7 @@ struct err api_open(const struct api_options *options, struct api **out)
     check(a->waiting && a->nonces.ring);
     waiting_init(a);
     struct err e = net_timer_start(a->o.net, API_COMMENT_MS, API_COMMENT_MS, on_timer, a, &a->timer);
+    if (!e.code) e = reads_open(a);
     if (e.code)
         api_close(a);
     else
@@ -188,15 +189,8 @@ struct err api_open(const struct api_options *options, struct api **out)
 void api_close(struct api *a)
 {
     if (!a) return;
-    struct err stopping = ERR(LIMIT, "the network is stopping: try again in a moment");
-    events_close(a);
-    for (uint32_t i = 0; i < API_WAITING_MAX; i++)
-        if (a->waiting[i].request) reply_error(a->waiting[i].request, stopping);
-    while (a->parked.next != &a->parked) {
-        struct net_request *r = a->parked.next->request;
-        parked_remove(a->parked.next);
-        reply_error(r, stopping);
-    }
+    check(a->parked_count == 0 && a->watcher_count == 0);
+    reads_close(a);
     if (a->timer) net_timer_stop(a->timer);
     free(a->waiting);
     free(a->nonces.ring);

@@ -4,11 +4,12 @@
  *
  * It turns requests into inputs and effects into answers, and decides nothing. Requests that only ask are answered
  * from the network's memory; while a turn is being committed (api_pause … api_resume) that memory holds what is not
- * durable yet, so every request waits. Everything runs on the loop's thread.
+ * durable yet, so every request waits. Everything runs on the loop's thread, but for what reads the store: that has
+ * one of its own, from api_open to api_close the only one to use the reader.
  *
  * Limits: API_WAITING_MAX requests at once, of which each holds its body of at most API_BODY_BYTES_MAX;
- * API_WATCHERS_MAX event streams, API_WATCHERS_AN_ACCOUNT_MAX of one account; API_NONCES_MAX sign-ins under way,
- * of which so many from one address as the options say. */
+ * API_READS_MAX lists that are read from the store; API_WATCHERS_MAX event streams, API_WATCHERS_AN_ACCOUNT_MAX of one
+ * account; API_NONCES_MAX sign-ins under way, of which so many from one address as the options say. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -20,6 +21,7 @@
 
 #define API_BODY_BYTES_MAX 65536
 #define API_WAITING_MAX 4096
+#define API_READS_MAX 256
 #define API_WATCHERS_MAX 4096
 #define API_WATCHERS_AN_ACCOUNT_MAX 64
 #define API_NONCES_MAX 8192
@@ -67,7 +69,7 @@ struct api_options {
 
 /* Borrows what the options point to. */
 must_check struct err api_open(const struct api_options *options, struct api **out);
-void                  api_close(struct api *a); /* before net_close; requests that wait are answered with 503 */
+void api_close(struct api *a); /* after net_run, which leaves no request, and before net_close */
 
 void api_request(struct api *a, struct net_request *r); /* on_request of the program's server */
 

@@ -74,6 +74,10 @@ struct api_problem {
 void reply_problem(struct net_request *r, const struct api_problem *p);
 void reply_error(struct net_request *r, struct err e);
 
+/* ---- the way of a request (routes.c) ---------------------------------------------------------------------- */
+
+void api_dispatch(struct api *a, struct net_request *r);
+
 /* ---- asking the network (api.c) -------------------------------------------------------------------------- */
 
 /* A write that went well: `subject` is what was made or is meant. Not called when the client has left. */
@@ -173,13 +177,16 @@ void                  nonce_message(const struct api *a, const struct nonce *n, 
 
 /* ---- event streams (events.c) --------------------------------------------------------------------------------- */
 
-void api_dispatch(struct api *a, struct net_request *r); /* routes.c */
-
 struct watcher;
 void events_effect(struct api *a, const struct effect *e);
 void events_flush(struct api *a);   /* after a turn: each is told once of what changed */
 void events_comment(struct api *a); /* the streams live; those whose key is void end */
-void events_close(struct api *a);
+
+/* ---- reading the store (transfers.c) --------------------------------------------------------------------------- */
+
+struct reads;
+must_check struct err reads_open(struct api *a);
+void                  reads_close(struct api *a);
 
 /* ---- the whole ------------------------------------------------------------------------------------------------- */
 
@@ -199,8 +206,8 @@ struct api {
     struct nonces       nonces;
     struct watcher     *watchers; /* list */
     uint32_t            watcher_count;
+    struct reads       *reads;
     struct net_timer   *timer;
-    uint64_t            answers[6]; /* by hundreds of the status */
     uint64_t            requests;
 };
 

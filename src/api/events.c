@@ -165,8 +165,3 @@ void events_comment(struct api *a)
         if (!key_is_good(x) || !net_stream_send(x->stream, STR(": still here\n\n"))) watcher_end(x);
     }
 }
-
-void events_close(struct api *a)
-{
-    while (a->watchers) watcher_end(a->watchers);
-}

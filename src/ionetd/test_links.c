@@ -393,49 +393,6 @@ static void after_kill_9_links_and_clusters_are_as_they_were(void **state)
     scene_end(&s);
 }
 
-static void on_quiet_head(void *ctx, unsigned status, struct str type)
-{
-    (void)ctx;
-    assert_int_equal(status, 200);
-    assert_true(str_eq(type, STR("text/event-stream")));
-}
-
-struct stream {
-    char   said[65536];
-    size_t len;
-    bool   over;
-};
-
-static void on_stream_body(void *ctx, struct str bytes)
-{
-    struct stream *s = ctx;
-    assert_true(s->len + bytes.len < sizeof s->said);
-    memcpy(s->said + s->len, bytes.ptr, bytes.len);
-    s->len += bytes.len;
-    s->said[s->len] = 0;
-}
-
-static void on_stream_done(void *ctx, struct err e)
-{
-    struct stream *s = ctx;
-    s->over          = true;
-    (void)e;
-}
-
-static struct net_call *watch(struct world *w, struct stream *s, const char *path, const char *key)
-{
-    static const struct net_call_calls calls = { on_quiet_head, on_stream_body, on_stream_done };
-    char                               bearer[128];
-    struct net_call                   *c;
-    struct net_target                  t = world_target(w);
-    snprintf(bearer, sizeof bearer, "Bearer %s", key);
-    struct net_header header = { STR("authorization"), str_from(bearer) };
-    *s                       = (struct stream){ .len = 0 };
-    assert_int_equal(net_call(w->net, &t, STR("GET"), str_from(path), &header, 1, STR(""), &calls, s, &c).code,
-                     ERR_NONE);
-    return c;
-}
-
 static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(void **state)
 {
     static struct stream cluster, devices;
@@ -445,11 +402,12 @@ static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(voi
     scene_make(&s, w, 0x70);
     scene_create(&s);
     snprintf(path, sizeof path, "%s/events", s.path);
-    struct net_call *c = watch(w, &cluster, path, s.user);
+    struct net_call *c = stream_open(&cluster, w, path, s.user);
     sign_in(w, 0x71, "", key);
-    (void)watch(w, &devices, "/v1/devices/events", key);
+    (void)stream_open(&devices, w, "/v1/devices/events", key);
     world_wait_for(w,
                    strstr(cluster.said, "\"state\":\"reserved\"") && strstr(devices.said, "\"nodes_count\":1"));
+    assert_string_equal(cluster.type, "text/event-stream");
     assert_int_equal(strncmp(cluster.said, "event: cluster\ndata: {", 22), 0);
     scene_run(&s, "5000");
     world_wait_for(w, strstr(cluster.said, "\"state\":\"ready\""));

@@ -278,6 +278,52 @@ __attribute__((format(printf, 4, 5))) static inline unsigned post(struct world *
     return call(w, "POST", path, key, str_from(body));
 }
 
+/* A call that the test does not wait for: an answer that never ends, or comes late. */
+struct stream {
+    unsigned status; /* 0: none came yet */
+    char     type[32];
+    char     said[65536];
+    size_t   len;
+    bool     over;
+};
+
+static inline void on_stream_head(void *ctx, unsigned status, struct str type)
+{
+    struct stream *s = ctx;
+    s->status        = status;
+    assert_int_equal(str_copy(type, s->type, sizeof s->type).code, ERR_NONE);
+}
+
+static inline void on_stream_body(void *ctx, struct str bytes)
+{
+    struct stream *s = ctx;
+    assert_true(s->len + bytes.len < sizeof s->said);
+    memcpy(s->said + s->len, bytes.ptr, bytes.len);
+    s->len += bytes.len;
+    s->said[s->len] = 0;
+}
+
+static inline void on_stream_done(void *ctx, struct err e)
+{
+    struct stream *s = ctx;
+    s->over          = true;
+    (void)e;
+}
+
+static inline struct net_call *stream_open(struct stream *s, struct world *w, const char *path, const char *key)
+{
+    static const struct net_call_calls calls = { on_stream_head, on_stream_body, on_stream_done };
+    char                               bearer[128];
+    struct net_call                   *c;
+    struct net_target                  t = world_target(w);
+    snprintf(bearer, sizeof bearer, "Bearer %s", key);
+    struct net_header header = { STR("authorization"), str_from(bearer) };
+    *s                       = (struct stream){ .len = 0 };
+    assert_int_equal(net_call(w->net, &t, STR("GET"), str_from(path), &header, 1, STR(""), &calls, s, &c).code,
+                     ERR_NONE);
+    return c;
+}
+
 /* A text or number of the last answer, as text; "" if it is not there. One after another into a few rooms. */
 static inline const char *said(struct world *w, const char *name)
 {

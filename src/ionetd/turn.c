@@ -99,7 +99,7 @@ static void let_out(struct ionetd *i)
     for (size_t k = 0; k < i->held_count; k++) let_out_one(i, &i->held[k]);
     down_meshes(i, i->held, i->held_count);
     i->held_count = 0;
-    if (i->api) api_resume(i->api);
+    api_resume(i->api);
 }
 
 /* ---- a turn --------------------------------------------------------------------------------------------------------- */
