@@ -113,13 +113,14 @@ struct node {
 
     /* live */
     enum node_phase phase;
-    uint32_t        next;      /* node of its cluster: place + 1 */
-    uint64_t        without;   /* closing: the version of its device's desired state that no longer has it */
-    struct instant  settle;    /* when it is to be settled next */
-    struct instant  alive;     /* when a witness last saw it */
-    struct instant  missed;    /* since when the witness says that it is gone; 0: it does not */
-    struct instant  heard;     /* witnesses: last report of theirs with a fresh line */
-    bool            mesh_owed; /* its whole map is to be sent once all are known */
+    uint32_t        next;       /* node of its cluster: place + 1 */
+    uint64_t        without;    /* closing: the version of its device's desired state that no longer has it */
+    struct instant  settle;     /* when it is to be settled next */
+    struct instant  alive;      /* when a witness last saw it */
+    struct instant  missed;     /* since when the witness says that it is gone; 0: it does not */
+    struct instant  heard;      /* witnesses: last report of theirs with a fresh line */
+    bool            mesh_owed;  /* its whole map is to be sent once all are known */
+    bool            has_inside; /* said since the network's start, be it "" */
     char            inside[MESH_ENDPOINT_TEXT];
     char            seen_a[MESH_ENDPOINT_TEXT];
     char            seen_b[MESH_ENDPOINT_TEXT];

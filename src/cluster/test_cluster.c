@@ -53,8 +53,8 @@ static void what_one_witness_after_the_other_says_is_counted_once(void **state)
         uint8_t  by;
         uint64_t says, seen;
     } rows[] = {
-        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 },  { 1, 2000, 2100 },
-        { 2, 0, 2100 },    { 2, 500, 2600 },  { 2, 500, 2600 },  { 3, 400, 3000 },
+        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 }, { 1, 2000, 2100 },
+        { 2, 0, 2100 },    { 2, 500, 2600 },  { 2, 500, 2600 }, { 3, 400, 3000 },
     };
     struct node x = { .state = NODE_SERVING };
     for (size_t i = 0; i < countof(rows); i++) {

@@ -288,9 +288,11 @@ static void take_report(struct step *s, struct device *d, const struct observed_
     if (!node_is_live(x)) return;
 
     static const uint8_t none[MESH_KEY_BYTES];
-    bool                 new_key =
-        memcmp(o->mesh_key, none, sizeof none) != 0 && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
+    bool                 has_key = memcmp(o->mesh_key, none, sizeof none) != 0;
+    bool                 new_key = has_key && memcmp(o->mesh_key, x->mesh_key, sizeof none) != 0;
+    bool                 moved   = has_key && (!x->has_inside || strcmp(o->inside, x->inside) != 0);
     memcpy(x->inside, o->inside, sizeof x->inside);
+    x->has_inside |= has_key;
     if (new_key && !key_is_taken(s->n, c, x, o->mesh_key)) {
         if (x->has_key) node_leaves_mesh(s, c, x);
         memcpy(x->mesh_key, o->mesh_key, sizeof x->mesh_key);
@@ -298,6 +300,8 @@ static void take_report(struct step *s, struct device *d, const struct observed_
         step_changed(s, &node_type, x);
         step_effect(s, EFFECT_MEET, x->id.id);
         node_met(s, c, x);
+    } else if (moved) {
+        node_moved_at_home(s, c, x);
     }
     if (o->phase == PHASE_ENDED) return node_ended(s, c, x, o);
     if (o->phase == x->phase) return;

@@ -56,10 +56,25 @@ static void tell_peer(struct step *s, const struct node *to, const struct node *
     step_effect(s, EFFECT_MESH_PEER, to->id.id)->other = about->id.id;
 }
 
-static void introduce(struct step *s, const struct node *a, const struct node *b)
+static enum mesh_via via_of(const struct network *n, const struct node *a, const struct node *b)
 {
     struct mesh_member ma = node_member(a), mb = node_member(b);
-    if (!pair_find(s->n, a, b) && mesh_choose(&ma, &mb, false) == MESH_RELAY) pair_relay(s, a, b);
+    return mesh_choose(&ma, &mb, pair_find(n, a, b) != NULL);
+}
+
+/* Where it is at home is known, or will not be: its worker had the time to come back since the network's start. */
+static bool has_said(const struct step *s, const struct node *x)
+{
+    return x->has_inside || !instant_before(s->now, s->n->back_by);
+}
+
+/* Neighbours that have not said where they are at home would be relayed, and stay so: they are introduced when they have. */
+static void introduce(struct step *s, const struct node *a, const struct node *b)
+{
+    if (!pair_find(s->n, a, b) && via_of(s->n, a, b) == MESH_RELAY) {
+        if (!has_said(s, a) || !has_said(s, b)) return;
+        pair_relay(s, a, b);
+    }
     tell_peer(s, a, b);
     tell_peer(s, b, a);
 }
@@ -72,12 +87,22 @@ void node_met(struct step *s, struct cluster *c, struct node *x)
     cluster_owe_maps(s, c);
 }
 
+void node_moved_at_home(struct step *s, struct cluster *c, struct node *x)
+{
+    if (!is_known(x)) return;
+    for (struct node *y = NULL; (y = cluster_node(s->n, c, y));) {
+        if (y == x || !is_known(y) || pair_find(s->n, x, y)) continue;
+        if (via_of(s->n, x, y) != MESH_DIRECT) introduce(s, x, y);
+    }
+    cluster_owe_maps(s, c);
+}
+
 /* A whole map replaces what the worker has, so it is sent only when it is whole: after a restart of the network the
- * gateway has to say first where everybody is. */
+ * gateway has to say first where everybody is, and the workers where they are at home. */
 void cluster_owe_maps(struct step *s, struct cluster *c)
 {
     for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));)
-        if (node_is_live(x) && x->has_key && !is_known(x)) return;
+        if (node_is_live(x) && x->has_key && !(is_known(x) && has_said(s, x))) return;
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct device *d = table_find(&s->n->devices, x->device.id);
         if (!x->mesh_owed || !node_is_live(x) || !x->has_key || !d->session) continue;

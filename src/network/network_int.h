@@ -86,8 +86,9 @@ void               on_gw_up(struct step *s);
 void               on_gw_seen(struct step *s);
 struct mesh_member node_member(const struct node *x);
 void               node_met(struct step *s, struct cluster *c, struct node *x); /* its key or place is new */
-void               node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
-void               cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
+void node_moved_at_home(struct step *s, struct cluster *c, struct node *x); /* or has first said where it is */
+void node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
+void cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
 void cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
 const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
 

@@ -182,6 +182,93 @@ static void a_node_that_shows_anothers_key_is_not_believed(void **state)
     assert_non_null(world_effect(&w, EFFECT_MESH_GONE));
 }
 
+/* What the gateway says of one behind a router that has another behind it too. */
+static void seen_at_home(const struct node *x)
+{
+    struct input in = { .kind = INPUT_GW_SEEN, .session = w.gateway_session, .subject = w.gateway };
+    struct text  a = TEXT_IN(in.gw_seen.seen_a), b = TEXT_IN(in.gw_seen.seen_b);
+    in.gw_seen.node = x->id;
+    text_add(&a, STR("198.51.100.1:5000"));
+    text_add_u64(&a, x->index);
+    text_add(&b, text_str(&a));
+    text_z(&a), text_z(&b);
+    world_step(&w, &in);
+}
+
+static void report_home(const struct node *x, const char *inside)
+{
+    struct observed_node said = { .phase = PHASE_RUNNING };
+    memcpy(said.mesh_key, x->mesh_key, sizeof said.mesh_key);
+    memcpy(said.inside, inside, strlen(inside) + 1);
+    report(x, said);
+}
+
+static void assert_told(const struct node *to, const struct node *about, const char *endpoint)
+{
+    struct mesh_peer told;
+    assert_true(network_peer(&w.n, to, about, &told));
+    assert_int_equal(told.via, MESH_SITE);
+    assert_string_equal(told.endpoint, endpoint);
+}
+
+/* All nodes of the cluster; the last is the one that was behind a symmetric NAT, so its pairs are relayed. */
+static void find_three(const struct node *three[3])
+{
+    int count = 0;
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
+        three[world_device_of(&w, x) == 0 ? 2 : count++] = x;
+    assert_int_equal(count, 2);
+}
+
+static void an_address_that_changes_at_home_is_told_to_the_neighbours(void **state)
+{
+    (void)state;
+    const struct node *x[3];
+    world_come(&w, 3);
+    world_ready(&w, 3);
+    find_three(x);
+    report_home(x[0], "192.168.1.10:51820");
+    report_home(x[1], "192.168.1.11:51820");
+    seen_at_home(x[0]);
+    seen_at_home(x[1]);
+    assert_told(x[0], x[1], "192.168.1.11:51820");
+    report_home(x[1], "192.168.1.11:51820");
+    assert_null(world_effect(&w, EFFECT_MESH_PEER));
+    report_home(x[1], "192.168.7.11:51820");
+    const struct effect *e = world_effect(&w, EFFECT_MESH_PEER);
+    assert_non_null(e);
+    assert_true(id_eq(e->subject, x[0]->id.id) || id_eq(e->subject, x[1]->id.id));
+    assert_told(x[0], x[1], "192.168.7.11:51820");
+    assert_told(x[1], x[0], "192.168.1.10:51820");
+}
+
+static void neighbours_are_not_relayed_because_the_network_was_started_again(void **state)
+{
+    (void)state;
+    const struct node *x[3];
+    world_come(&w, 3);
+    world_ready(&w, 3);
+    find_three(x);
+    report_home(x[0], "192.168.1.10:51820");
+    report_home(x[1], "192.168.1.11:51820");
+    world_restart(&w);
+    find_three(x);
+    world_gateway_back(&w);
+    for (int i = 0; i < 3; i++) seen_at_home(x[i]);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(world_link(&w, world_device_of(&w, x[i]), 1, false).code, ERR_NONE);
+        assert_null(world_effect(&w, EFFECT_RELAY));
+        assert_null(world_effect(&w, EFFECT_MESH_ALL)); /* not whole yet */
+    }
+    report_home(x[0], "192.168.1.10:51820");
+    report_home(x[1], "192.168.1.11:51820");
+    assert_told(x[0], x[1], "192.168.1.11:51820");
+    assert_null(world_effect(&w, EFFECT_RELAY));
+    assert_null(world_effect(&w, EFFECT_MESH_ALL));
+    report_home(x[2], "192.168.1.12:51820");
+    assert_non_null(world_effect(&w, EFFECT_MESH_ALL));
+}
+
 static void a_gateway_whose_relay_fits_no_endpoint_is_turned_away(void **state)
 {
     (void)state;
@@ -369,6 +456,8 @@ int main(void)
         TEST(many_recipes_keep_no_device_from_being_ready),
         TEST(an_epoch_is_leapt_past_once_a_device_and_within_reason),
         TEST(a_node_that_shows_anothers_key_is_not_believed),
+        TEST(an_address_that_changes_at_home_is_told_to_the_neighbours),
+        TEST(neighbours_are_not_relayed_because_the_network_was_started_again),
         TEST(a_gateway_whose_relay_fits_no_endpoint_is_turned_away),
         TEST(a_substitute_that_never_begins_is_replaced_too),
         TEST(a_device_that_failed_comes_after_the_others_and_rests),
