@@ -16,7 +16,7 @@ network := base crypto record ledger market fleet place mesh cluster
 worker  := base record mesh cluster
 
 sys     := base
-json    := base record
+json    := base codec record
 recipe  := base crypto
 store   := base record sys
 net     := base

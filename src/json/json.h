@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "record/record.h"
 
-#define JSON_INT_MAX (((int64_t)1 << 53) - 1)
+#define JSON_INT_MAX RECORD_INT_MAX
 #define JSON_DEPTH_MAX 8
 #define JSON_BYTES_MAX ((size_t)1 << 20)
 

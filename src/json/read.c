@@ -1,5 +1,7 @@
 #include "json.h"
 
+#include "codec/codec.h"
+
 #include <jansson.h>
 #include <string.h>
 
@@ -158,9 +160,9 @@ static struct err read_number(struct reader *r, const struct field *f, struct js
 
     struct text t = detail_at(r, name_of(f));
     text_add(&t, STR("a whole number from "));
-    text_add_i64(&t, f->least < -JSON_INT_MAX ? -JSON_INT_MAX : f->least);
+    text_add_i64(&t, f->least);
     text_add(&t, STR(" to "));
-    text_add_i64(&t, f->most > JSON_INT_MAX ? JSON_INT_MAX : f->most);
+    text_add_i64(&t, f->most);
     text_z(&t);
     return e;
 }
@@ -233,28 +235,15 @@ static struct err read_id(struct reader *r, const struct field *f, struct json_v
     return field_set_id(f, record, id);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct err read_bytes(struct reader *r, const struct field *f, struct json_value v, void *record)
 {
-    struct str hex  = json_as_str(v);
-    bool       fine = json_is_string(node_of(v)) && hex.len == 2 * (size_t)f->size;
-    for (size_t i = 0; fine && i < hex.len; i++) fine = hex_digit(hex.ptr[i]) >= 0;
-    if (!fine) {
-        struct text t = detail_at(r, name_of(f));
-        text_add_u64(&t, 2 * (uint64_t)f->size);
-        text_add(&t, STR(" lower-case hex digits"));
-        text_z(&t);
-        return ERR(INVALID, "bytes in hex were expected");
-    }
-    uint8_t *bytes = (uint8_t *)record + f->offset;
-    for (size_t i = 0; i < f->size; i++)
-        bytes[i] = (uint8_t)(hex_digit(hex.ptr[2 * i]) * 16 + hex_digit(hex.ptr[2 * i + 1]));
-    return OK;
+    if (!hex_read(json_as_str(v), (uint8_t *)record + f->offset, f->size).code) return OK;
+
+    struct text t = detail_at(r, name_of(f));
+    text_add_u64(&t, 2 * (uint64_t)f->size);
+    text_add(&t, STR(" lower-case hex digits"));
+    text_z(&t);
+    return ERR(INVALID, "bytes in hex were expected");
 }
 
 static struct err read_object(struct reader *r, const json_t *object, const struct record_type *type,

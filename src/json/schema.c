@@ -43,8 +43,8 @@ static void put_id_type(struct json_out *w, const struct field *f)
 static void put_number_type(struct json_out *w, const struct field *f)
 {
     put_str(w, "type", "integer");
-    put_i64(w, "minimum", f->least < -JSON_INT_MAX ? -JSON_INT_MAX : f->least);
-    put_i64(w, "maximum", f->most > JSON_INT_MAX ? JSON_INT_MAX : f->most);
+    put_i64(w, "minimum", f->least);
+    put_i64(w, "maximum", f->most);
 }
 
 /* Our limits count bytes, JSON Schema characters: a maximum in bytes is one in characters too. */

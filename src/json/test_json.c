@@ -44,7 +44,7 @@ static const struct field machine_fields[] = {
     FIELD_ID(struct machine, id, SEEN_PUBLIC, STORED | KEY, "its id"),
     FIELD_NAMED(struct machine, "name", name, FIELD_KIND_TEXT, 1, 15, SEEN_PUBLIC, WRITABLE, "its name"),
     FIELD_LINES(struct machine, notes, SEEN_PUBLIC, WRITABLE | OPTIONAL, "lines"),
-    FIELD_U64(struct machine, beats, 0, INT64_MAX, SEEN_PUBLIC, LIVE, "a counter"),
+    FIELD_U64(struct machine, beats, 0, RECORD_INT_MAX, SEEN_PUBLIC, LIVE, "a counter"),
     FIELD_MICROS(struct machine, ask, "ask_micros", 0, SEEN_PUBLIC, WRITABLE | OPTIONAL, "price of an hour"),
     FIELD_I64(struct machine, drift, -10, 10, SEEN_PUBLIC, LIVE, "signed"),
     FIELD_BOOL(struct machine, held, SEEN_PUBLIC, WRITABLE | OPTIONAL, "held or not"),
@@ -309,6 +309,45 @@ static void outer_objects_get_their_commas_and_escapes(void **state)
                     "script>\x7f\\\\\",\"id\":null}");
 }
 
+struct door {
+    uint32_t opens;
+};
+static const char *const  door_words[]  = { "front", "back", "cellar" };
+static const struct field door_fields[] = {
+    FIELD_SET(struct door, opens, door_words, SEEN_PUBLIC, WRITABLE, "which"),
+};
+static const struct record_type door_type = RECORD_TYPE("door", "doors", struct door, door_fields, "doors");
+
+static void a_set_is_a_list_of_its_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json;
+        uint32_t    opens;
+    } rows[] = {
+        { "{\"opens\":[]}", 0 },
+        { "{\"opens\":[\"front\",\"cellar\"]}", 5 },
+        { "{\"opens\":[\"front\",\"back\",\"cellar\"]}", 7 },
+    };
+    static const char *const wrong[] = { "{\"opens\":\"front\"}", "{\"opens\":[\"front\",\"front\"]}",
+                                         "{\"opens\":[\"roof\"]}", "{\"opens\":[1]}", "{\"opens\":[\"\"]}" };
+    struct json_fault        fault;
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct door d = { rows[i].opens }, back = { 2 };
+        struct text t = TEXT_IN(room);
+        json_write(&door_type, &d, SEEN_PUBLIC, &t);
+        assert_text(&t, rows[i].json);
+        assert_int_equal(json_read(text_str(&t), &door_type, JSON_REQUEST, &back, &fault).code, ERR_NONE);
+        assert_int_equal(back.opens, rows[i].opens);
+    }
+    for (size_t i = 0; i < countof(wrong); i++) {
+        struct door d = { 2 };
+        assert_int_equal(json_read(str_from(wrong[i]), &door_type, JSON_REQUEST, &d, &fault).code, ERR_INVALID);
+        assert_string_equal(fault.detail, "opens: a list of front back cellar");
+        assert_int_equal(d.opens, 2);
+    }
+}
+
 static json_t *parsed_schema(const struct text *t)
 {
     assert_false(t->full);
@@ -355,6 +394,14 @@ static void a_schema_of_a_request_shows_what_may_be_set(void **state)
     assert_int_equal(json_object_size(json_object_get(schema, "properties")), 7);
     assert_int_equal(json_array_size(json_object_get(schema, "required")), 1);
     json_decref(schema);
+
+    t.len = 0;
+    w     = json_begin(&t);
+    json_schema_request(&w, &door_type);
+    assert_text(&t,
+                "{\"type\":\"object\",\"description\":\"doors\",\"properties\":{\"opens\":{\"type\":\"array\","
+                "\"uniqueItems\":true,\"items\":{\"type\":\"string\",\"enum\":[\"front\",\"back\",\"cellar\"]},"
+                "\"description\":\"which\"}},\"required\":[\"opens\"],\"additionalProperties\":false}");
 }
 
 int main(void)
@@ -369,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_view_may_lack_what_was_redacted),
         cmocka_unit_test(an_envelope_is_parsed_once),
         cmocka_unit_test(outer_objects_get_their_commas_and_escapes),
+        cmocka_unit_test(a_set_is_a_list_of_its_words),
         cmocka_unit_test(a_schema_shows_what_its_viewer_sees),
         cmocka_unit_test(a_schema_of_a_request_shows_what_may_be_set),
     };

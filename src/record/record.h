@@ -26,17 +26,17 @@
 #define RECORD_FIELDS_MAX 48
 #define RECORD_DEPTH_MAX 4 /* lists within lists */
 #define RECORD_INT_MAX \
-    (((int64_t)1 << 53) - 1) /* what JSON carries exactly: a number that is shown stays below */
+    (((int64_t)1 << 53) - 1) /* what JSON carries exactly: every number is shown to somebody */
 
 enum field_kind {
     FIELD_KIND_ID,    /* struct x_id: 16 letters; none is null in JSON and SQL */
     FIELD_KIND_TEXT,  /* char[n], zero-ended, UTF-8 without control characters; "" is allowed if `least` is 0 */
     FIELD_KIND_LINES, /* the same, but line ends and tabs may be in it (the end of a log) */
     FIELD_KIND_U32,   /* uint32_t */
-    FIELD_KIND_U64,   /* uint64_t, at most 2^53 - 1 in JSON */
-    FIELD_KIND_I64, /* int64_t, within ± 2^53 in JSON; also money, hourly, instant, span: name ends in the unit */
-    FIELD_KIND_BOOL, /* bool */
-    FIELD_KIND_ENUM, /* an enum of unsigned int's size; `names` gives its words, by value */
+    FIELD_KIND_U64,   /* uint64_t */
+    FIELD_KIND_I64,   /* int64_t; also money, hourly, instant, span: the name ends in the unit */
+    FIELD_KIND_BOOL,  /* bool */
+    FIELD_KIND_ENUM,  /* an enum of unsigned int's size; `names` gives its words, by value */
     FIELD_KIND_SET, /* uint32_t, a bit a word: a list of words in JSON, a number in SQL; `names` gives the words */
     FIELD_KIND_BYTES, /* uint8_t[n]: lower-case hex in JSON, a blob in SQL */
     FIELD_KIND_LIST,  /* struct item[n], count in a uint32_t at `count_offset`; a child table in SQL */
@@ -60,16 +60,16 @@ enum field_flags {
 struct record_type;
 
 struct field {
-    const char               *name; /* [a-z0-9_]+, the same in C, JSON, SQL and OpenAPI */
-    enum field_kind           kind;
-    uint32_t                  offset;
-    uint32_t                  size; /* bytes of the member (whole array for lists) */
-    int64_t                   least;
-    int64_t                   most; /* numbers: bounds; texts: bytes */
-    enum field_seen           seen;
-    uint32_t                  flags;
-    const char *const        *names; /* enums: `most` + 1 words; sets: one a bit of `most` */
-    const struct record_type *item;  /* lists */
+    const char        *name; /* [a-z0-9_]+, the same in C, JSON, SQL and OpenAPI */
+    enum field_kind    kind;
+    uint32_t           offset;
+    uint32_t           size; /* bytes of the member (whole array for lists) */
+    int64_t            least;
+    int64_t            most; /* numbers: bounds, within ± RECORD_INT_MAX; texts: bytes */
+    enum field_seen    seen;
+    uint32_t           flags;
+    const char *const *names;       /* enums: `most` + 1 words, null where none is; sets: one a bit of `most` */
+    const struct record_type *item; /* lists */
     uint32_t                  count_offset;
     const char               *doc;
 };

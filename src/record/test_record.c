@@ -8,6 +8,7 @@
 
 enum mood { MOOD_CALM, MOOD_LOST, MOOD_WILD, MOOD_COUNT };
 static const char *const moods[MOOD_COUNT] = { [MOOD_CALM] = "calm", [MOOD_WILD] = "wild" };
+static const char *const foods[]           = { "hay", "oats", "salt" };
 
 struct leg {
     char     shoe[8];
@@ -26,6 +27,7 @@ struct beast {
     struct instant    born;
     bool              tame;
     enum mood         mood;
+    uint32_t          diet;
     uint8_t           print[4];
     struct cluster_id herd;
     char              secret[8];
@@ -46,12 +48,13 @@ static const struct field beast_fields[] = {
     FIELD_NAMED(struct beast, "name", name, FIELD_KIND_TEXT, 1, 10, SEEN_PUBLIC, STORED | WRITABLE, "its name"),
     FIELD_LINES(struct beast, song, SEEN_PUBLIC, STORED, "what it sings"),
     FIELD_U32(struct beast, teeth, 2, 40, SEEN_PUBLIC, STORED, "teeth"),
-    FIELD_U64(struct beast, hairs, 0, INT64_MAX, SEEN_PUBLIC, STORED, "hairs"),
+    FIELD_U64(struct beast, hairs, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED, "hairs"),
     FIELD_I64(struct beast, debt, -5, 5, SEEN_OWNER, STORED, "what it owes"),
     FIELD_MICROS(struct beast, price, "price_micros", 0, SEEN_PUBLIC, STORED, "its price"),
     FIELD_MS(struct beast, born, "born_ms", SEEN_PUBLIC, STORED, "when it was born"),
     FIELD_BOOL(struct beast, tame, SEEN_PUBLIC, STORED, "can it be stroked"),
     FIELD_ENUM(struct beast, mood, moods, SEEN_PUBLIC, STORED, "its mood"),
+    FIELD_SET(struct beast, diet, foods, SEEN_PUBLIC, STORED, "what it eats"),
     FIELD_BYTES(struct beast, print, SEEN_OPERATOR, STORED, "its paw's print"),
     FIELD_ID(struct beast, herd, SEEN_PUBLIC, STORED, "whom it follows"),
     FIELD_TEXT(struct beast, secret, SEEN_NOBODY, STORED, "nobody's business"),
@@ -80,6 +83,7 @@ static struct beast a_beast(void)
         .born      = { 77 },
         .tame      = true,
         .mood      = MOOD_WILD,
+        .diet      = 5,
         .print     = { 0xde, 0xad, 0, 1 },
         .secret    = "x",
         .heat      = 3,
@@ -121,9 +125,14 @@ static void a_table_that_breaks_a_rule_is_found(void **state)
     BROKEN(3, most = (int64_t)1 << 32);
     BROKEN(3, offset = sizeof(struct beast));
     BROKEN(4, least = 5; fields[4].most = 4);
+    BROKEN(4, most = RECORD_INT_MAX + 1);
+    BROKEN(5, least = -RECORD_INT_MAX - 1);
     BROKEN(9, names = NULL);
-    BROKEN(14, most = 2);
-    BROKEN(14, count_offset = sizeof(struct beast));
+    BROKEN(10, names = NULL);
+    BROKEN(10, names = moods); /* a bit without a word */
+    BROKEN(10, most = 5);
+    BROKEN(15, most = 2);
+    BROKEN(15, count_offset = sizeof(struct beast));
 #undef BROKEN
 }
 
@@ -138,12 +147,13 @@ static void every_kind_comes_back_as_it_was_set(void **state)
         int64_t     value;
     } numbers[] = { { "teeth", 2 },
                     { "teeth", 40 },
-                    { "hairs", INT64_MAX },
+                    { "hairs", RECORD_INT_MAX },
                     { "debt", -5 },
                     { "price_micros", MONEY_MICROS_MAX },
                     { "born_ms", 1 },
                     { "tame", 1 },
-                    { "mood", MOOD_WILD } };
+                    { "mood", MOOD_WILD },
+                    { "diet", 7 } };
     for (size_t i = 0; i < countof(numbers); i++) {
         assert_int_equal(field_set_i64(at(numbers[i].name), &b, numbers[i].value).code, ERR_NONE);
         assert_int_equal(field_i64(at(numbers[i].name), &b), numbers[i].value);
@@ -171,6 +181,7 @@ static void what_is_out_of_its_limits_changes_nothing(void **state)
     assert_int_equal(field_set_i64(at("tame"), &b, 2).code, ERR_INVALID);
     assert_int_equal(field_set_i64(at("mood"), &b, MOOD_LOST).code, ERR_INVALID);
     assert_int_equal(field_set_i64(at("mood"), &b, MOOD_COUNT).code, ERR_INVALID);
+    assert_int_equal(field_set_i64(at("diet"), &b, 8).code, ERR_INVALID);
     assert_int_equal(field_set_i64(at("name"), &b, 1).code, ERR_INVALID);
     assert_int_equal(field_set_str(at("name"), &b, STR("")).code, ERR_INVALID);
     assert_int_equal(field_set_str(at("name"), &b, STR("eleven char")).code, ERR_INVALID);
@@ -235,6 +246,7 @@ static void a_check_names_the_field_at_fault(void **state)
     SPOILT(memset(&b.tame, 2, 1), "tame");
     SPOILT(b.mood = MOOD_LOST, "mood");
     SPOILT(b.mood = MOOD_COUNT, "mood");
+    SPOILT(b.diet = 8, "diet");
     SPOILT(b.legs[1].toes = 6, "toes");
     SPOILT(b.leg_count = 4, "legs");
 #undef SPOILT
@@ -289,15 +301,16 @@ static void the_sql_of_a_record_is_this(void **state)
         &t, "CREATE TABLE \"beasts\" (\"id\" TEXT PRIMARY KEY NOT NULL, \"name\" TEXT NOT NULL, "
             "\"song\" TEXT NOT NULL, \"teeth\" INTEGER NOT NULL, \"hairs\" INTEGER NOT NULL, "
             "\"debt\" INTEGER NOT NULL, \"price_micros\" INTEGER NOT NULL, \"born_ms\" INTEGER NOT NULL, "
-            "\"tame\" INTEGER NOT NULL, \"mood\" TEXT NOT NULL, \"print\" BLOB NOT NULL, \"herd\" TEXT, "
+            "\"tame\" INTEGER NOT NULL, \"mood\" TEXT NOT NULL, \"diet\" INTEGER NOT NULL, \"print\" BLOB NOT "
+            "NULL, \"herd\" TEXT, "
             "\"secret\" TEXT NOT NULL) STRICT;\n"
             "CREATE TABLE \"beasts_legs\" (\"parent\" TEXT NOT NULL, \"at\" INTEGER NOT NULL, "
             "\"shoe\" TEXT NOT NULL, \"toes\" INTEGER NOT NULL, PRIMARY KEY (\"parent\", \"at\")) STRICT;\n");
     t.len = 0;
     record_sql_select(&beast_type, &t);
-    assert_sql(
-        &t, "SELECT \"id\", \"name\", \"song\", \"teeth\", \"hairs\", \"debt\", \"price_micros\", "
-            "\"born_ms\", \"tame\", \"mood\", \"print\", \"herd\", \"secret\" FROM \"beasts\" ORDER BY \"id\"");
+    assert_sql(&t, "SELECT \"id\", \"name\", \"song\", \"teeth\", \"hairs\", \"debt\", \"price_micros\", "
+                   "\"born_ms\", \"tame\", \"mood\", \"diet\", \"print\", \"herd\", \"secret\" FROM \"beasts\" "
+                   "ORDER BY \"id\"");
     t.len = 0;
     record_sql_delete(&beast_type, &t);
     assert_sql(&t, "DELETE FROM \"beasts\" WHERE \"id\" = ?1");

@@ -15,6 +15,15 @@ static bool name_is_sound(const char *name)
     return true;
 }
 
+/* Every bit that may be set has a word. */
+static bool set_is_sound(const struct field *f)
+{
+    if (!f->names || f->most <= 0 || f->most > UINT32_MAX || (f->most & (f->most + 1)) != 0) return false;
+    for (uint32_t i = 0; f->most >> i; i++)
+        if (!f->names[i]) return false;
+    return true;
+}
+
 static bool field_is_sound(const struct field *f, const struct record_type *type)
 {
     static const uint32_t sizes[FIELD_KIND_COUNT] = {
@@ -26,13 +35,14 @@ static bool field_is_sound(const struct field *f, const struct record_type *type
     if ((unsigned)f->kind >= FIELD_KIND_COUNT || !name_is_sound(f->name) || !f->doc) return false;
     if (f->size == 0 || f->offset + f->size > type->size || f->least > f->most) return false;
     if (sizes[f->kind] && f->size != sizes[f->kind]) return false;
+    if (f->least < -RECORD_INT_MAX || f->most > RECORD_INT_MAX) return false;
     switch (f->kind) {
     case FIELD_KIND_TEXT:
     case FIELD_KIND_LINES: return f->least >= 0 && f->most < f->size;
     case FIELD_KIND_U32: return f->least >= 0 && f->most <= UINT32_MAX;
     case FIELD_KIND_U64: return f->least >= 0;
     case FIELD_KIND_ENUM: return f->names != NULL;
-    case FIELD_KIND_SET: return f->names != NULL && f->most <= UINT32_MAX;
+    case FIELD_KIND_SET: return set_is_sound(f);
     case FIELD_KIND_LIST:
         return f->item && f->most > 0 && f->item->size * (uint64_t)f->most == f->size &&
                f->count_offset + sizeof(uint32_t) <= type->size;

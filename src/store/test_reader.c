@@ -15,7 +15,7 @@ struct gift {
 };
 
 static const struct field gift_fields[] = {
-    FIELD_U64(struct gift, number, 1, INT64_MAX, SEEN_PUBLIC, STORED | KEY, "its number"),
+    FIELD_U64(struct gift, number, 1, RECORD_INT_MAX, SEEN_PUBLIC, STORED | KEY, "its number"),
     FIELD_ID(struct gift, from, SEEN_PUBLIC, STORED, "who gave"),
     FIELD_ID(struct gift, to, SEEN_PUBLIC, STORED, "who got"),
 };

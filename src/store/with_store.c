@@ -25,7 +25,7 @@ static const struct record_type chip_type = RECORD_TYPE("chip", "chips", struct 
 static const struct field machine_fields[] = {
     FIELD_ID(struct machine, id, SEEN_PUBLIC, STORED | KEY, "its id"),
     FIELD_TEXT(struct machine, name, SEEN_PUBLIC, STORED, "its name"),
-    FIELD_U64(struct machine, beats, 0, INT64_MAX, SEEN_PUBLIC, STORED, "a counter"),
+    FIELD_U64(struct machine, beats, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED, "a counter"),
     FIELD_MICROS(struct machine, ask, "ask_micros", 0, SEEN_PUBLIC, STORED, "price of an hour"),
     FIELD_BOOL(struct machine, held, SEEN_PUBLIC, STORED, "held or not"),
     FIELD_ENUM(struct machine, mood, moods, SEEN_PUBLIC, STORED, "its mood"),
@@ -38,8 +38,8 @@ const struct record_type machine_type =
     RECORD_TYPE("machine", "machines", struct machine, machine_fields, "a machine");
 
 static const struct field tally_fields[] = {
-    FIELD_U64(struct tally, number, 0, INT64_MAX, SEEN_PUBLIC, STORED | KEY, "its number"),
-    FIELD_U64(struct tally, value, 0, INT64_MAX, SEEN_PUBLIC, STORED, "its value"),
+    FIELD_U64(struct tally, number, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED | KEY, "its number"),
+    FIELD_U64(struct tally, value, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED, "its value"),
 };
 const struct record_type tally_type = RECORD_TYPE("tally", "tallies", struct tally, tally_fields, "a count");
 
@@ -159,7 +159,7 @@ struct machine a_machine(uint8_t number)
     return (struct machine){
         .id         = { { { number } } },
         .name       = "Zoë's",
-        .beats      = INT64_MAX,
+        .beats      = RECORD_INT_MAX,
         .ask        = { 1500000 },
         .held       = true,
         .mood       = MOOD_WILD,
