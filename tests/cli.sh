@@ -99,6 +99,10 @@ gives 6 user quote --recipe ray --quantity 3 --duration 1h && told 'none is free
 gives 4 user cluster create --quote 0123456789abcdef
 gives 4 user cluster show nothing && told 'no such cluster'
 gives 4 user cluster watch nothing
+long=$(printf 'a%.0s' {1..600})
+gives 2 user cluster watch "$long" && told 'so long a name'
+gives 2 user device show "$long"
+gives 2 user recipe list --cursor "$long"
 gives 4 user cluster forward nothing dashboard
 gives 0 user cluster list && printed '^ID '
 gives 2 user device enroll && told '--ask is needed'

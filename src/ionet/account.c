@@ -43,16 +43,8 @@ struct err command_account_show(struct cli *c)
 
 struct err command_account_transfers(struct cli *c)
 {
-    char        room[API_PATH_MAX];
-    struct text t     = TEXT_IN(room);
-    int64_t     limit = 50;
-    TRY(option_count(c, "limit", 200, &limit));
-    text_add(&t, STR("/v1/account/transfers?limit="));
-    text_add_i64(&t, limit);
-    if (cli_has(c, "cursor")) api_path_add(&t, "&cursor=", cli_option(c, "cursor"));
-
     scoped_reply struct api_reply r = { 0 };
-    TRY(api_call(c, "GET", text_z(&t), STR(""), &r));
+    TRY(page_ask(c, "/v1/account/transfers", &r));
     if (c->json) {
         print_json((struct str){ r.body, r.len });
         return OK;
@@ -72,8 +64,7 @@ struct err command_account_transfers(struct cli *c)
         sheet_add_usdc(&s, member_i64(x, "change_micros"));
     }
     sheet_print(&s, stdout);
-    struct str next = json_as_str(json_member(r.doc.root, "next"));
-    if (next.len) fprintf(stderr, "there are more: --cursor %.*s\n", (int)next.len, next.ptr);
+    page_say_more(&r);
     return OK;
 }
 
@@ -87,13 +78,12 @@ struct err command_recipe_list(struct cli *c)
 
 struct err command_recipe_show(struct cli *c)
 {
-    char                          room[API_PATH_MAX];
-    struct text                   path  = TEXT_IN(room);
+    char                          path[API_PATH_MAX];
     scoped_reply struct api_reply r     = { 0 };
     struct recipe_facts           facts = { 0 };
     struct json_fault             fault;
-    api_path_add(&path, "/v1/recipes/", c->operands[0]);
-    TRY(api_call(c, "GET", text_z(&path), STR(""), &r));
+    TRY(api_path(c, "/v1/recipes/", c->operands[0], "", path));
+    TRY(api_call(c, "GET", path, STR(""), &r));
     if (c->json) {
         print_json((struct str){ r.body, r.len });
         return OK;

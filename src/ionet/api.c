@@ -37,6 +37,16 @@ void api_path_add(struct text *path, const char *fixed, const char *element)
     }
 }
 
+struct err api_path(struct cli *c, const char *before, const char *name, const char *behind,
+                    char out[API_PATH_MAX])
+{
+    struct text t = { out, 0, API_PATH_MAX, false };
+    api_path_add(&t, before, name);
+    text_add(&t, str_from(behind));
+    text_z(&t);
+    return t.full ? cli_fail(c, ERR_INVALID, NULL, "nothing has so long a name") : OK;
+}
+
 /* ---- what an answer means ---------------------------------------------------------------------------- */
 
 static enum err_code code_of(unsigned status, struct json_value problem)

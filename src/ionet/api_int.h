@@ -21,7 +21,7 @@ struct api_reply {
 void api_reply_free(struct api_reply *r); /* also of a zeroed one */
 #define scoped_reply __attribute__((cleanup(api_reply_free)))
 
-/* Blocks until the answer is there. body "" sends none. Without `login` in between, the config's key goes along. */
+/* Blocks until the answer is there. body "" sends none. The config's API key goes along, if there is one. */
 must_check struct err api_call(struct cli *c, const char *method, const char *path, struct str body,
                                struct api_reply *out);
 
@@ -35,8 +35,11 @@ struct api_stream_calls {
 must_check struct err api_stream(struct cli *c, const char *path, const struct api_stream_calls *calls,
                                  void *ctx);
 
-/* Paths, piece by piece; what is not plain in an element is percent-encoded. */
+/* Paths and queries, piece by piece; what is not plain in an element is percent-encoded. */
 void api_path_add(struct text *path, const char *fixed, const char *element);
+/* "/v1/clusters/" NAME "/events": ERR_INVALID if the user's NAME is too long for any. */
+must_check struct err api_path(struct cli *c, const char *before, const char *name, const char *behind,
+                               char out[API_PATH_MAX]);
 
 /* For connections that are kept beside others (forward): the target and headers of a request. */
 struct api_request {

@@ -33,11 +33,12 @@ int exit_status_of(const struct cli *c, struct err e)
     return 1;
 }
 
-void cli_print_exits(FILE *to)
+static void exits_print(FILE *to)
 {
     fprintf(to, "exit status\n   0  done\n   1  failed\n");
     for (size_t i = 0; i < countof(exits); i++) {
-        if (exits[i].status == EXIT_UNREACHABLE + 1) fprintf(to, "   8  the network can't be reached\n");
+        if (exits[i].status == EXIT_UNREACHABLE + 1)
+            fprintf(to, "  %2d  the network can't be reached\n", EXIT_UNREACHABLE);
         fprintf(to, "  %2d  %s\n", exits[i].status, exits[i].doc);
     }
 }
@@ -59,7 +60,7 @@ static size_t noun_length(const char *path)
     return strcspn(path, " ");
 }
 
-void cli_help(FILE *to)
+static void help_print(FILE *to)
 {
     fprintf(to, "usage: ionet NOUN VERB [OPTIONS]        ionet NOUN --help        ionet NOUN VERB --help\n\n");
     for (size_t i = 0; i < command_count; i++) {
@@ -71,10 +72,10 @@ void cli_help(FILE *to)
     fprintf(to, "\nEvery command takes --help, and --json to print what the network answers as it is. "
                 "Results go to\n"
                 "standard output, progress and errors to standard error.\n\n");
-    cli_print_exits(to);
+    exits_print(to);
 }
 
-void cli_help_noun(const char *noun, FILE *to)
+static void help_noun(const char *noun, FILE *to)
 {
     fprintf(to, "usage: ionet %s VERB [OPTIONS]\n\n", noun);
     for (size_t i = 0; i < command_count; i++) {
@@ -84,7 +85,7 @@ void cli_help_noun(const char *noun, FILE *to)
     }
 }
 
-void cli_help_command(const struct command *k, FILE *to)
+static void help_command(const struct command *k, FILE *to)
 {
     fprintf(to, "usage: ionet %s%s%s%s\n\n%s\n", k->path, k->option_count ? " [OPTIONS]" : "",
             *k->operands ? " " : "", k->operands, k->doc);
@@ -205,7 +206,7 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
             c->operands[c->operand_count++] = argv[i];
     }
     if (*help) {
-        cli_help_command(c->command, stdout);
+        help_command(c->command, stdout);
         return OK;
     }
     if (c->operand_count < wanted)
@@ -217,12 +218,12 @@ struct err cli_parse(struct cli *c, int argc, char **argv, bool *help)
 {
     *help = false;
     if (argc < 1) {
-        cli_help(stderr);
+        help_print(stderr);
         return cli_fail(c, ERR_INVALID, NULL, "a command is missing");
     }
     if (is_help(argv[0])) {
         *help = true;
-        cli_help(stdout);
+        help_print(stdout);
         return OK;
     }
     if (argc > 1 && (c->command = find(argv[0], argv[1]))) return rest_take(c, argc - 2, argv + 2, help);
@@ -231,7 +232,7 @@ struct err cli_parse(struct cli *c, int argc, char **argv, bool *help)
         return cli_fail(c, ERR_INVALID, "`ionet --help` lists the commands", "there is no command \"%s\"",
                         argv[0]);
     *help = argc > 1 && is_help(argv[1]);
-    cli_help_noun(argv[0], *help ? stdout : stderr);
+    help_noun(argv[0], *help ? stdout : stderr);
     if (*help) return OK;
     return argc > 1 ? cli_fail(c, ERR_INVALID, NULL, "there is no command \"%s %s\"", argv[0], argv[1])
                     : cli_fail(c, ERR_INVALID, NULL, "a verb is missing");

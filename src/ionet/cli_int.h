@@ -65,11 +65,6 @@ bool        cli_has(const struct cli *c, const char *name);
 __attribute__((format(printf, 4, 5))) struct err cli_fail(struct cli *c, enum err_code code, const char *hint,
                                                           const char *format, ...);
 
-void cli_help(FILE *to);                        /* the whole program's */
-void cli_help_noun(const char *noun, FILE *to); /* a noun's verbs */
-void cli_help_command(const struct command *k, FILE *to);
-
-int  exit_status_of(const struct cli *c, struct err e);
-void cli_print_exits(FILE *to);
+int exit_status_of(const struct cli *c, struct err e);
 
 #endif

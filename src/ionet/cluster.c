@@ -5,15 +5,6 @@
 
 #include <string.h>
 
-static struct err cluster_path(struct cli *c, const char *tail, char room[API_PATH_MAX])
-{
-    struct text t = { room, 0, API_PATH_MAX, false };
-    api_path_add(&t, "/v1/clusters/", c->operands[0]);
-    text_add(&t, str_from(tail));
-    text_z(&t);
-    return t.full ? cli_fail(c, ERR_INVALID, NULL, "no cluster has so long a name") : OK;
-}
-
 static void member_print(const char *name, struct json_value object, const char *member, FILE *to)
 {
     struct str s = json_as_str(json_member(object, member));
@@ -47,7 +38,7 @@ static void nodes_print(struct json_value nodes, FILE *to)
     sheet_print(&s, to);
 }
 
-void cluster_print(struct json_value cluster, FILE *to)
+static void cluster_print(struct json_value cluster, FILE *to)
 {
     char        made_room[40], ends_room[40], charged_room[40], escrow_room[40];
     struct text made = TEXT_IN(made_room), ends = TEXT_IN(ends_room);
@@ -169,7 +160,7 @@ struct err command_cluster_show(struct cli *c)
 {
     char                          path[API_PATH_MAX];
     scoped_reply struct api_reply r = { 0 };
-    TRY(cluster_path(c, "", path));
+    TRY(api_path(c, "/v1/clusters/", c->operands[0], "", path));
     TRY(api_call(c, "GET", path, STR(""), &r));
     if (c->json)
         print_json((struct str){ r.body, r.len });
@@ -192,7 +183,7 @@ struct err command_cluster_extend(struct cli *c)
     struct span     span = { 0 };
     TRY(option_needed(c, "duration", &given));
     TRY(option_duration(c, "duration", &span));
-    TRY(cluster_path(c, "/extend", path));
+    TRY(api_path(c, "/v1/clusters/", c->operands[0], "/extend", path));
     json_open_object(&w);
     json_key(&w, "duration_ms");
     json_i64(&w, span.ms);
@@ -213,7 +204,7 @@ struct err command_cluster_terminate(struct cli *c)
 {
     char                          path[API_PATH_MAX], id[ID_TEXT + 1];
     scoped_reply struct api_reply r = { 0 };
-    TRY(cluster_path(c, "", path));
+    TRY(api_path(c, "/v1/clusters/", c->operands[0], "", path));
     TRY(api_call(c, "DELETE", path, STR(""), &r));
     TRY(str_copy(json_as_str(json_member(r.doc.root, "id")), id, sizeof id));
     if (cli_has(c, "wait")) return watch_cluster(c, id, WATCH_ENDED);

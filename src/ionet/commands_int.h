@@ -38,10 +38,13 @@ struct err command_operator_books(struct cli *c);
 
 /* --json: the answer as it came, on a line. */
 void print_json(struct str json);
-/* A page of GET path: a table of its items, a word on standard error if there are more. */
+/* GET path, by --limit and --cursor; and a word on standard error if there are more. */
+must_check struct err page_ask(struct cli *c, const char *path, struct api_reply *out);
+void                  page_say_more(const struct api_reply *r);
+/* Both, and a table of the items between; `record` is room for one. */
 must_check struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record);
 
-/* Options as what they mean; a null out when they were not given is left as it was. */
+/* Options as what they mean. One that was not given leaves *out as it was; option_needed makes that an error. */
 must_check struct err option_duration(struct cli *c, const char *name, struct span *out);
 must_check struct err option_usdc(struct cli *c, const char *name, struct money *out);
 must_check struct err option_count(struct cli *c, const char *name, int64_t most, int64_t *out);
@@ -49,11 +52,10 @@ must_check struct err option_needed(struct cli *c, const char *name, const char 
 
 int64_t member_i64(struct json_value object, const char *name); /* 0 if it is no number */
 
-/* Phases, live: until ready, or until ended (watch_end), or for ever. */
+/* Phases, live. WATCH_FOREVER ends with the cluster as well. */
 enum watch_until { WATCH_READY, WATCH_ENDED, WATCH_FOREVER };
 must_check struct err watch_cluster(struct cli *c, const char *name, enum watch_until until);
 
-void                  cluster_print(struct json_value cluster, FILE *to);
 void                  settlement_print(struct json_value cluster,
                                        FILE             *to); /* what each node served and earned, and that it adds up */
 must_check struct err quote_ask(struct cli       *c,

@@ -7,12 +7,6 @@
 
 #include <string.h>
 
-static void device_path(struct cli *c, const char *tail, struct text *path)
-{
-    api_path_add(path, "/v1/devices/", c->operands[0]);
-    text_add(path, str_from(tail));
-}
-
 /* POST /v1/join-tokens; the ask goes along for devices alone. */
 static struct err token_ask(struct cli *c, const char *purpose, struct api_reply *out)
 {
@@ -91,12 +85,11 @@ struct err command_device_list(struct cli *c)
 static struct err device_answer(struct cli *c, const char *method, const char *tail)
 {
     static struct device          device;
-    char                          room[API_PATH_MAX];
-    struct text                   path = TEXT_IN(room);
+    char                          path[API_PATH_MAX];
     struct json_fault             fault;
     scoped_reply struct api_reply r = { 0 };
-    device_path(c, tail, &path);
-    TRY(api_call(c, method, text_z(&path), STR(""), &r));
+    TRY(api_path(c, "/v1/devices/", c->operands[0], tail, path));
+    TRY(api_call(c, method, path, STR(""), &r));
     if (c->json) {
         print_json((struct str){ r.body, r.len });
         return OK;

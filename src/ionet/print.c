@@ -10,7 +10,7 @@ void print_json(struct str json)
     fflush(stdout);
 }
 
-struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record)
+struct err page_ask(struct cli *c, const char *path, struct api_reply *out)
 {
     char        room[API_PATH_MAX];
     struct text t     = TEXT_IN(room);
@@ -20,16 +20,27 @@ struct err print_page(struct cli *c, const char *path, const struct record_type 
     text_add(&t, STR("?limit="));
     text_add_i64(&t, limit);
     if (cli_has(c, "cursor")) api_path_add(&t, "&cursor=", cli_option(c, "cursor"));
+    text_z(&t);
+    if (t.full) return cli_fail(c, ERR_INVALID, NULL, "--cursor: no page has so long a mark");
+    return api_call(c, "GET", room, STR(""), out);
+}
 
+void page_say_more(const struct api_reply *r)
+{
+    struct str next = json_as_str(json_member(r->doc.root, "next"));
+    if (next.len) fprintf(stderr, "there are more: --cursor %.*s\n", (int)next.len, next.ptr);
+}
+
+struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record)
+{
     scoped_reply struct api_reply r = { 0 };
-    TRY(api_call(c, "GET", text_z(&t), STR(""), &r));
+    TRY(page_ask(c, path, &r));
     if (c->json) {
         print_json((struct str){ r.body, r.len });
         return OK;
     }
     TRY(sheet_items(json_member(r.doc.root, "items"), type, record, stdout));
-    struct str next = json_as_str(json_member(r.doc.root, "next"));
-    if (next.len) fprintf(stderr, "there are more: --cursor %.*s\n", (int)next.len, next.ptr);
+    page_say_more(&r);
     return OK;
 }
 

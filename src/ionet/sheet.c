@@ -107,7 +107,7 @@ static struct str without(struct str s, struct str ending)
     return (struct str){ s.ptr, s.len - ending.len };
 }
 
-void sheet_heading(const struct field *f, struct text *t)
+static void heading_write(const struct field *f, struct text *t)
 {
     struct str name = str_from(f->name);
     struct str unit = STR("");
@@ -150,7 +150,7 @@ static void words_write(const struct field *f, uint64_t set, struct text *t)
     }
 }
 
-void sheet_field(const struct field *f, const void *record, struct text *t)
+static void field_write(const struct field *f, const void *record, struct text *t)
 {
     switch (f->kind) {
     case FIELD_KIND_ID:
@@ -189,7 +189,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
         char        room[SHEET_CELL_MAX];
         struct text t = TEXT_IN(room);
         if (!(type->fields[i].flags & COLUMN)) continue;
-        sheet_heading(&type->fields[i], &t);
+        heading_write(&type->fields[i], &t);
         sheet_add(&s, text_str(&t));
     }
     for (uint32_t at = 0; at < json_count(items); at++) {
@@ -200,7 +200,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
             char        room[SHEET_CELL_MAX];
             struct text t = TEXT_IN(room);
             if (!(type->fields[i].flags & COLUMN)) continue;
-            sheet_field(&type->fields[i], record, &t);
+            field_write(&type->fields[i], record, &t);
             sheet_add(&s, text_str(&t));
         }
     }
@@ -223,8 +223,8 @@ void sheet_record(const struct record_type *type, const void *record, FILE *to)
         char                heading[64], room[4096];
         struct text         h = TEXT_IN(heading), t = TEXT_IN(room);
         if (f->kind != FIELD_KIND_ENUM && is_zero(f, record)) continue;
-        sheet_heading(f, &h);
-        sheet_field(f, record, &t);
+        heading_write(f, &h);
+        field_write(f, record, &t);
         fprintf(to, f->kind == FIELD_KIND_LINES ? "%s\n%s\n" : "%-20s %s\n", text_z(&h), text_z(&t));
     }
 }

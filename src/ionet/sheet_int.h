@@ -37,7 +37,4 @@ must_check struct err sheet_items(struct json_value items, const struct record_t
 /* One record: "name  value" for each field that is not zero. */
 void sheet_record(const struct record_type *type, const void *record, FILE *to);
 
-void sheet_field(const struct field *f, const void *record, struct text *t); /* a value as it is shown */
-void sheet_heading(const struct field *f, struct text *t);
-
 #endif

@@ -7,12 +7,8 @@
 struct err ticket_request_write(struct cli *c, const struct ticket_wish *wish, char path[API_PATH_MAX],
                                 struct text *body)
 {
-    struct text     p = { path, 0, API_PATH_MAX, false };
     struct json_out w = json_begin(body);
-    api_path_add(&p, "/v1/clusters/", wish->cluster);
-    text_add(&p, STR("/tickets"));
-    text_z(&p);
-
+    TRY(api_path(c, "/v1/clusters/", wish->cluster, "/tickets", path));
     json_open_object(&w);
     json_key(&w, "service");
     json_str(&w, str_from(wish->service));
@@ -25,8 +21,7 @@ struct err ticket_request_write(struct cli *c, const struct ticket_wish *wish, c
         json_bool(&w, true);
     }
     json_close_object(&w);
-    return p.full || body->full ? cli_fail(c, ERR_INVALID, NULL, "no cluster or service has so long a name")
-                                : OK;
+    return body->full ? cli_fail(c, ERR_INVALID, NULL, "no service or node has so long a name") : OK;
 }
 
 struct err ticket_read_answer(struct json_value answer, struct service_ticket *out)

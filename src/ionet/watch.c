@@ -147,14 +147,11 @@ static const struct api_stream_calls watch_calls = { .on_event = on_event,
 
 struct err watch_cluster(struct cli *c, const char *name, enum watch_until until)
 {
-    char         room[API_PATH_MAX];
-    struct text  path = TEXT_IN(room);
-    struct watch w    = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
+    char         path[API_PATH_MAX];
+    struct watch w = { .cli = c, .until = until, .tty = isatty(STDERR_FILENO) };
     if (until == WATCH_ENDED) w.said = countof(phases); /* how it came to be is known */
-    api_path_add(&path, "/v1/clusters/", name);
-    text_add(&path, STR("/events"));
-
-    struct err e = api_stream(c, text_z(&path), &watch_calls, &w);
+    TRY(api_path(c, "/v1/clusters/", name, "/events", path));
+    struct err e = api_stream(c, path, &watch_calls, &w);
     line_clear(&w);
     if (e.code || w.is_over) return e;
     c->interrupted = true;
