@@ -413,9 +413,15 @@ size_t conn_waiting(const struct conn *c)
     return c->out.len + (c->writing ? uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp) : 0);
 }
 
+/* Reading stops at once: libuv would go on filling its buffer in this same turn, and the end of the peer could overtake
+ * what is held back. */
 void conn_pause(struct conn *c, bool pause)
 {
     c->paused = pause;
+    if (pause && c->reading) {
+        uv_read_stop((uv_stream_t *)&c->tcp);
+        c->reading = false;
+    }
     conn_mark(c);
 }
 

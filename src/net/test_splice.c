@@ -289,6 +289,35 @@ static void an_end_that_came_before_the_splice_is_not_lost(void **state)
     assert_int_equal(w->gone, 1);
 }
 
+static void pause_at_the_first(void *ctx, struct net_raw *r, struct str bytes)
+{
+    struct world *w = ctx;
+    w->a_to_b += bytes.len;
+    w->done++;
+    net_raw_pause(r, true);
+}
+
+/* More than one read of the loop is waiting when it looks. */
+static void who_pauses_hears_nothing_more(void **state)
+{
+    static const struct net_raw_calls calls = { .on_bytes = pause_at_the_first, .on_close = nothing_closes };
+    static char                       many[3 * LOOP_READ_BYTES];
+    struct world                     *w    = *state;
+    int                               size = sizeof many * 2, pair[2];
+    struct net_raw                   *r;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    assert_int_equal(net_raw_adopt(w->net, pair[1], &calls, w, &r).code, ERR_NONE);
+    assert_int_equal(send(pair[0], many, sizeof many, MSG_DONTWAIT), sizeof many);
+    for (int i = 0; i < 4; i++) uv_run(&w->net->loop, UV_RUN_NOWAIT);
+    assert_int_equal(w->done, 1);
+    net_raw_pause(r, false);
+    for (int i = 0; i < 4; i++) uv_run(&w->net->loop, UV_RUN_NOWAIT);
+    assert_int_equal(w->done, 2);
+    assert_true(w->a_to_b > LOOP_READ_BYTES);
+    close(pair[0]);
+}
+
 static void what_is_no_socket_is_not_adopted(void **state)
 {
     struct world   *w = *state;
@@ -309,6 +338,7 @@ int main(void)
         world_test(a_splice_that_is_cut_closes_both_ends),
         world_test(one_end_that_breaks_takes_the_other_along),
         world_test(an_end_that_came_before_the_splice_is_not_lost),
+        world_test(who_pauses_hears_nothing_more),
         world_test(what_is_no_socket_is_not_adopted),
     };
     return cmocka_run_group_tests_name("splice", tests, NULL, NULL);
