@@ -9,6 +9,8 @@
 
 #define H1_AHEAD_MAX 16384 /* pipelined bytes beyond this stop the reading */
 #define H1_EXTENSIONS_MAX 1024
+#define H1_UNSENT_BYTES_MAX (256 * 1024)            /* of answers: beyond, no further request is heard */
+#define H1_FIRST_BYTES_MAX (2 * NET_HEAD_BYTES_MAX) /* a first head with its blanks and line ends */
 
 struct h1 {
     struct conn        *conn;
@@ -134,8 +136,7 @@ static unsigned h1_fault(struct h1 *h, llhttp_t *parser)
     if (hosts && !request_take_host(r, head_find(&r->head, STR("host")))) return 400;
     if (head_count(&r->head, STR("transfer-encoding")) && !newest) return 400;
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > h->server->body_max) return 413;
-    if (parser->upgrade && (parser->flags & (F_CHUNKED | F_CONTENT_LENGTH)) && parser->content_length)
-        return 400;
+    if (parser->upgrade && ((parser->flags & F_CHUNKED) || parser->content_length)) return 400;
     return 0;
 }
 
@@ -358,8 +359,9 @@ static size_t h1_parse(struct h1 *h, struct str bytes)
     if (e == HPE_PAUSED && h->complete) {
         used = (size_t)(llhttp_get_error_pos(&h->parser) - bytes.ptr);
         if (!h->parser.upgrade) llhttp_resume(&h->parser);
-    } else if (e != HPE_OK && !h->taken) {
-        h1_answer_refusal(h, h->refusal ? h->refusal : 400);
+    } else if (!h->taken) {
+        if (e == HPE_OK && h->first.len > H1_FIRST_BYTES_MAX) (void)h1_refuse(h, 431);
+        if (e != HPE_OK || h->refusal) h1_answer_refusal(h, h->refusal ? h->refusal : 400);
     }
     struct str seen = { bytes.ptr, used };
     while (seen.len && (seen.ptr[seen.len - 1] == ' ' || seen.ptr[seen.len - 1] == '\t')) seen.len--;
@@ -375,10 +377,16 @@ static void h1_free(struct h1 *h)
     free(h);
 }
 
+/* A request waits for its answer, or answers wait for a client who asks more than he reads. */
+static bool h1_is_busy(const struct h1 *h)
+{
+    return h->complete || conn_waiting(h->conn) > H1_UNSENT_BYTES_MAX;
+}
+
 static void h1_run(struct h1 *h)
 {
     h->running = true;
-    while (h->held.len && !h->left && !h->complete && !h->conn->finishing && !h->conn->closing) {
+    while (h->held.len && !h->left && !h1_is_busy(h) && !h->conn->finishing && !h->conn->closing) {
         struct bytes now = h->held;
         h->held          = (struct bytes){ 0 };
         size_t used      = h1_parse(h, bytes_str(&now));
@@ -394,10 +402,18 @@ static void h1_on_bytes(void *owner, struct str bytes)
 {
     struct h1 *h = owner;
     bytes_add(&h->held, bytes);
-    if (!h->complete)
+    if (!h1_is_busy(h))
         h1_run(h);
     else if (h->held.len > H1_AHEAD_MAX)
         conn_pause(h->conn, true);
+}
+
+static void h1_on_drain(void *owner)
+{
+    struct h1 *h = owner;
+    if (h->complete || h->held.len == 0) return;
+    conn_pause(h->conn, false);
+    h1_run(h);
 }
 
 static void h1_on_turn(void *owner)
@@ -434,6 +450,7 @@ static void h1_on_close(void *owner, const char *why)
 static const struct conn_calls h1_calls = {
     .on_bytes    = h1_on_bytes,
     .on_end      = h1_on_end,
+    .on_drain    = h1_on_drain,
     .on_turn     = h1_on_turn,
     .on_deadline = h1_on_deadline,
     .on_close    = h1_on_close,

@@ -53,6 +53,12 @@ static const struct shape shapes[] = {
     { "HTTP/2 unasked", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD, 0 },
     { "an unknown upgrade", "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
       "HTTP/1.1 501 ", 0 },
+    { "an upgrade with a length",
+      "POST / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 1\r\n\r\nx", BAD, 0 },
+    { "an upgrade with chunks",
+      "POST / HTTP/1.1\r\n" HOST
+      "Connection: upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      BAD, 0 },
     { "a chunk's size that is none", "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nx\r\n", BAD,
       0 },
     { "endless chunk extensions",
@@ -155,6 +161,45 @@ static void requests_sent_ahead_are_answered_in_order(void **state)
                                       "connection: close\r\ncontent-length: 4\r\n\r\n0 /3");
 }
 
+/* ---- who asks much and reads nothing ---------------------------------------------------------------- */
+
+#define MANY_REQUESTS 1000
+#define LARGE_ANSWER_BYTES 65536
+
+static void answer_at_length(void *ctx, struct net_request *r)
+{
+    static char   large[LARGE_ANSWER_BYTES];
+    struct world *w = ctx;
+    w->done++;
+    net_reply(r, 200, NULL, 0, (struct str){ large, sizeof large });
+}
+
+/* The requests fit into a few packets, their answers take 64 MB. */
+static void ask_and_read_late(struct world *w)
+{
+    static const char get[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
+    static char       all[MANY_REQUESTS * (sizeof get - 1)], room[LARGE_ANSWER_BYTES];
+    struct line       l = line_open(w, "http/1.1", NULL, 4096);
+    for (size_t i = 0; i < MANY_REQUESTS; i++) memcpy(all + i * (sizeof get - 1), get, sizeof get - 1);
+    check(line_send(&l, all, sizeof all));
+    (void)usleep(300000);
+    w->status = (unsigned)w->done;
+    for (uint64_t got = 0, n; got < (uint64_t)MANY_REQUESTS * LARGE_ANSWER_BYTES; got += n) {
+        n = line_read(&l, room, sizeof room);
+        check(n > 0);
+    }
+    line_close(&l);
+}
+
+static void who_does_not_read_is_not_answered_without_end(void **state)
+{
+    struct world *w = *state;
+    world_listen(w, (struct net_server_options){ .on_request = answer_at_length });
+    meet(w, ask_and_read_late);
+    assert_in_range(w->status, 1, 200);
+    assert_int_equal(w->done, MANY_REQUESTS + 1); /* all in the end; and the stranger left */
+}
+
 /* ---- an event stream, and readers who leave -------------------------------------------------------- */
 
 static void on_gone(void *ctx)
@@ -238,6 +283,7 @@ int main(void)
         world_test(every_shape_gets_its_answer),
         world_test(every_shape_gets_its_answer_byte_by_byte),
         world_test(requests_sent_ahead_are_answered_in_order),
+        world_test(who_does_not_read_is_not_answered_without_end),
         world_test(an_event_stream_comes_in_chunks),
         world_test(a_client_who_leaves_before_the_answer_is_told),
         world_test(an_answer_to_nobody_is_dropped),

@@ -148,6 +148,26 @@ static void a_head_that_is_not_taken_is_a_request(void **state)
     assert_true(str_starts(str_from(w->said), STR("HTTP/1.1 421 Misdirected Request\r\n")));
 }
 
+/* Empty lines before a request are allowed, and kept in case it is taken over. */
+static void send_empty_lines_to_front(struct world *w)
+{
+    static char lines[4 * NET_HEAD_BYTES_MAX];
+    char        all[4096];
+    struct line l = line_to_front(w, "ray--abc.gate.test");
+    for (size_t i = 0; i < sizeof lines; i++) lines[i] = i % 2 ? '\n' : '\r';
+    (void)line_send(&l, lines, sizeof lines);
+    say(w, (struct str){ all, line_read(&l, all, sizeof all) });
+    line_close(&l);
+}
+
+static void a_first_head_that_does_not_begin_is_refused(void **state)
+{
+    struct world *w = *state;
+    two_servers(w);
+    meet(w, send_empty_lines_to_front);
+    assert_true(str_starts(str_from(w->said), STR("HTTP/1.1 431 ")));
+}
+
 static void send_bulk_to_front(struct world *w)
 {
     static char out[STEP_BYTES], in[STEP_BYTES];
@@ -333,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         world_test(a_first_head_is_handed_on_unchanged),
         world_test(a_head_that_is_not_taken_is_a_request),
+        world_test(a_first_head_that_does_not_begin_is_refused),
         world_test(much_goes_through_two_layers_of_tls_unharmed),
         world_test(a_forwarded_port_pushes_back_and_closes_half_by_half),
         world_test(a_splice_that_is_cut_closes_both_ends),
