@@ -83,12 +83,38 @@ static void a_second_spelling_is_refused(void **state)
     assert_int_equal(hex_read(STR("AA"), out, 1).code, ERR_INVALID);
 }
 
+static void what_has_another_length_is_refused(void **state)
+{
+    (void)state;
+    uint8_t out[64] = { 7 };
+    size_t  got;
+    assert_int_equal(base64_read(STR("Zm9v"), out, 2).code, ERR_INVALID);
+    assert_int_equal(base64_read(STR("Zm9v"), out, 4).code, ERR_INVALID);
+    assert_int_equal(base64url_read(STR("Zm9v"), out, 2, &got).code, ERR_LIMIT);
+    assert_int_equal(base58_read(STR("2m"), out, 0).code, ERR_INVALID);
+    assert_int_equal(base58_read(STR("2m"), out, 2).code, ERR_INVALID);
+    assert_int_equal(base58_read(STR("t1Zv2yaZ"), out, 5).code, ERR_INVALID);
+    assert_int_equal(hex_read(STR("aab"), out, 1).code, ERR_INVALID);
+    assert_int_equal(hex_read(STR("aabb"), out, 1).code, ERR_INVALID);
+
+    char        letters[65], room[128];
+    uint8_t     most[BASE58_BYTES_MAX];
+    struct text t = TEXT_IN(room);
+    memset(letters, 'z', sizeof letters);
+    memset(most, 0xff, sizeof most);
+    assert_int_equal(base58_read((struct str){ letters, sizeof letters }, out, 32).code, ERR_INVALID);
+    base58_write(most, sizeof most, &t); /* the largest that it takes */
+    assert_int_equal(base58_read(text_str(&t), out, sizeof out).code, ERR_NONE);
+    assert_memory_equal(out, most, sizeof most);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_bytes_have_known_texts),
         cmocka_unit_test(random_bytes_come_back),
         cmocka_unit_test(a_second_spelling_is_refused),
+        cmocka_unit_test(what_has_another_length_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

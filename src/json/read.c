@@ -230,7 +230,7 @@ static struct err read_id(struct reader *r, const struct field *f, struct json_v
 {
     struct id id    = { { 0 } };
     bool      none  = json_is_null(node_of(v)) && (f->flags & KEY) == 0;
-    bool      valid = none || (json_is_string(node_of(v)) && !id_read(json_as_str(v), &id).code);
+    bool      valid = none || (!id_read(json_as_str(v), &id).code && !id_is_none(id)); /* that is null */
     if (!valid) return refuse(r, name_of(f), STR("an id of 16 letters"), "an id was expected");
     return field_set_id(f, record, id);
 }
