@@ -50,6 +50,12 @@ start() { # NAME PLACE COMMAND…
     disown "$started"
 }
 
+is_running() { # NAME: the last that was started by it
+    local pid born
+    read -r pid born < <(awk -v name="$1" '$3 == name { last = $1 " " $2 } END { print last }' "$folder/processes")
+    [[ $pid ]] && is_alive "$pid" "$born"
+}
+
 pid_of() { awk -v name="$1" '$3 == name { pid = $1 } END { print pid }' "$folder/processes"; }
 
 # Asks those of that name (a pattern) to end, and ends those that have not after ten seconds.

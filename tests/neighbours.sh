@@ -14,9 +14,8 @@ neither_hears_the_other_though_their_addresses_are_the_same() {
     local who
     [[ $(addresses_of user) == "$(addresses_of rival)" ]] || fail "their addresses differ"
     for who in user rival; do
-        start "user-knock-$who" user env RAY_AUTH_MODE=token RAY_AUTH_TOKEN="${token_of[$who]}" RAY_USAGE_STATS_ENABLED=0 \
-            "$job_client" job submit --address "http://127.0.0.1:${port_of[$who]}" --working-dir "$jobs" -- \
-            python neighbours.py "$nodes" 5555 "$who"
+        start "user-knock-$who" user env IONET_HOME="$folder/$who" ionet cluster forward "${cluster_of[$who]}" dashboard -- \
+            "${submit[@]}" --working-dir "$jobs" -- python neighbours.py "$nodes" 5555 "$who"
     done
     for who in user rival; do
         await 60000 "the job of $who did not end" grep -Eq "Job '.*' (succeeded|failed)" "$folder/logs/user-knock-$who"

@@ -23,8 +23,7 @@ job_prints() { job_api long/logs | jq -r .logs | grep "$1" >/dev/null; }
 job_is() { [[ $(job_api long | jq -r .status) == "$1" ]]; }
 
 begin_job() {
-    in_place user env RAY_AUTH_MODE=token RAY_AUTH_TOKEN="$forward_token" RAY_USAGE_STATS_ENABLED=0 \
-        "$job_client" job submit --address "http://127.0.0.1:$forward_port" --working-dir "$jobs" --no-wait \
+    user cluster forward "$cluster" dashboard -- "${submit[@]}" --working-dir "$jobs" --no-wait \
         --submission-id long -- python long.py "$1" 1 >"$folder/logs/submit" 2>&1 || fail "the job can't be submitted"
     await 60000 "the job did not begin" job_prints "^[1-9][0-9]* of $1"
 }
