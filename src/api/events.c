@@ -1,6 +1,7 @@
 /* events.c: server-sent events (WHATWG HTML, "Server-sent events"): one cluster, or all devices of an account. A
  * stream ends with the key it was opened by. Of several changes in one turn its reader is told once; of a large
- * cluster, whose every telling is long, not more often than twice a second. */
+ * cluster, whose every telling is long, not more often than twice a second. Each event is the whole of what it is about,
+ * so a reader who is behind is told less often, after the turns to come: a connection that stands still net ends. */
 #include "api_int.h"
 
 #include <stdlib.h>
@@ -16,8 +17,9 @@ struct watcher {
     struct account_id  account;
     uint8_t            key_hash[CRYPTO_HASH_BYTES];
     struct id          cluster; /* none: devices */
-    bool               changed;
+    bool               changed; /* the cluster, since it was told */
     uint64_t           told_ms;
+    uint32_t told; /* devices: those at lower places of their table; the others are told after a turn */
 };
 
 static void watcher_free(struct watcher *w)
@@ -52,24 +54,40 @@ static void write_device(struct json_out *w, const void *ctx)
     view_device(w, ctx);
 }
 
-static bool send_event(struct watcher *x, struct str name, api_writer write, const void *ctx)
+/* False: the reader is behind, and has got nothing of it. */
+static bool send_event(struct watcher *x, const char *name, api_writer write, const void *ctx)
 {
-    struct text data = reply_build(write, ctx);
-    bool sent = !data.full && net_stream_send(x->stream, STR("event: ")) && net_stream_send(x->stream, name) &&
-                net_stream_send(x->stream, STR("\ndata: ")) && net_stream_send(x->stream, text_str(&data)) &&
-                net_stream_send(x->stream, STR("\n\n"));
+    static const char form[] = "event: \ndata: \n\n";
+    struct text       data   = reply_build(write, ctx);
+    size_t            cap    = sizeof form + strlen(name) + data.len;
+    struct text       line   = { malloc(cap), 0, cap, false };
+    check(line.ptr);
+    text_add(&line, STR("event: "));
+    text_add(&line, str_from(name));
+    text_add(&line, STR("\ndata: "));
+    text_add(&line, text_str(&data));
+    text_add(&line, STR("\n\n"));
+    check(!line.full);
+    bool sent = !data.full && net_stream_send(x->stream, text_str(&line));
     free(data.ptr);
+    free(line.ptr);
     return sent;
 }
 
-static bool send_cluster(struct watcher *x)
+static void tell_cluster(struct watcher *x)
 {
-    return network_cluster(x->api->o.network, x->cluster) && send_event(x, STR("cluster"), write_cluster, x);
+    x->changed = !send_event(x, "cluster", write_cluster, x);
+    if (!x->changed) x->told_ms = net_now_ms(x->api->o.net);
 }
 
-static bool send_device(struct watcher *x, const struct device *d)
+static void tell_devices(struct watcher *x)
 {
-    return send_event(x, STR("device"), write_device, d);
+    const struct table *t = &x->api->o.network->devices;
+    for (; x->told < t->used; x->told++) {
+        const struct device *d    = table_at(t, x->told);
+        bool                 mine = !id_is_none(d->id.id) && id_eq(d->owner.id, x->account.id);
+        if (mine && !send_event(x, "device", write_device, d)) return;
+    }
 }
 
 static bool key_is_good(const struct watcher *x)
@@ -95,7 +113,9 @@ static struct watcher *watcher_open(struct api_ask *q, struct id cluster)
                                                          .status = 429 });
         return NULL;
     }
-    *w = (struct watcher){ a->watchers, &a->watchers, a, NULL, q->account->id, { 0 }, cluster, false, 0 };
+    *w = (struct watcher){
+        .next = a->watchers, .from = &a->watchers, .api = a, .account = q->account->id, .cluster = cluster
+    };
     memcpy(w->key_hash, q->key->hash, sizeof w->key_hash);
     if (w->next) w->next->from = &w->next;
     a->watchers = w;
@@ -110,27 +130,30 @@ void get_cluster_events(struct api_ask *q)
     struct err            e = own_cluster(q, q->param, &c);
     if (e.code) return reply_error(q->request, e);
     struct watcher *w = watcher_open(q, c->id.id);
-    if (w && !send_cluster(w)) watcher_end(w);
+    if (w) tell_cluster(w);
 }
 
 void get_device_events(struct api_ask *q)
 {
-    struct watcher *w    = watcher_open(q, (struct id){ { 0 } });
-    bool            sent = w && net_stream_send(w->stream, STR(": one's devices\n\n"));
-    for (const struct device *d = NULL; sent && (d = table_next(&q->api->o.network->devices, d));)
-        if (id_eq(d->owner.id, w->account.id)) sent = send_device(w, d);
-    if (w && !sent) watcher_end(w);
+    struct watcher *w = watcher_open(q, (struct id){ { 0 } });
+    if (!w) return;
+    (void)net_stream_send(w->stream, STR(": one's devices\n\n"));
+    tell_devices(w);
 }
 
 /* ---- after a turn ------------------------------------------------------------------------------------------------ */
 
 static void device_changed(struct api *a, struct id id)
 {
-    const struct device *d = network_device(a->o.network, id);
+    const struct device *d     = network_device(a->o.network, id);
+    uint32_t             place = d ? table_place(&a->o.network->devices, d) : 0;
     for (struct watcher *x = a->watchers, *next; d && x; x = next) {
         next = x->next;
-        if (!id_is_none(x->cluster) || !id_eq(x->account.id, d->owner.id)) continue;
-        if (!key_is_good(x) || !send_device(x, d)) watcher_end(x);
+        if (!id_is_none(x->cluster) || !id_eq(x->account.id, d->owner.id) || place >= x->told) continue;
+        if (!key_is_good(x))
+            watcher_end(x);
+        else if (!send_event(x, "device", write_device, d))
+            x->told = place;
     }
 }
 
@@ -144,17 +167,22 @@ void events_effect(struct api *a, const struct effect *e)
 static bool is_due(const struct watcher *x)
 {
     const struct cluster *c = network_cluster(x->api->o.network, x->cluster);
-    return !c || c->size < LARGE_NODES || net_now_ms(x->api->o.net) - x->told_ms >= LARGE_EVERY_MS;
+    if (id_is_none(x->cluster)) return x->told < x->api->o.network->devices.used;
+    return c && x->changed &&
+           (c->size < LARGE_NODES || net_now_ms(x->api->o.net) - x->told_ms >= LARGE_EVERY_MS);
 }
 
 void events_flush(struct api *a)
 {
     for (struct watcher *x = a->watchers, *next; x; x = next) {
         next = x->next;
-        if (!x->changed || !is_due(x)) continue;
-        x->changed = false;
-        x->told_ms = net_now_ms(a->o.net);
-        if (!key_is_good(x) || !send_cluster(x)) watcher_end(x);
+        if (!is_due(x)) continue;
+        if (!key_is_good(x))
+            watcher_end(x);
+        else if (id_is_none(x->cluster))
+            tell_devices(x);
+        else
+            tell_cluster(x);
     }
 }
 
@@ -162,6 +190,9 @@ void events_comment(struct api *a)
 {
     for (struct watcher *x = a->watchers, *next; x; x = next) {
         next = x->next;
-        if (!key_is_good(x) || !net_stream_send(x->stream, STR(": still here\n\n"))) watcher_end(x);
+        if (!key_is_good(x))
+            watcher_end(x);
+        else
+            (void)net_stream_send(x->stream, STR(": still here\n\n")); /* who is behind has enough to read */
     }
 }

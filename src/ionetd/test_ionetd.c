@@ -299,93 +299,6 @@ static void grants_move_money_and_are_listed_page_by_page(void **state)
     assert_said(w, "sum_micros", "0");
 }
 
-/* ---- a slow disk ------------------------------------------------------------------------------------------------------- */
-
-static char slow_path[512]; /* while there is such a file, nothing is read by a connection that only reads */
-static int (*slow_real_open)(sqlite3_vfs *, const char *, sqlite3_file *, int, int *);
-static sqlite3_io_methods slow_methods, slow_real;
-
-static int slow_lock(sqlite3_file *file, int offset, int count, int flags)
-{
-    while (access(slow_path, F_OK) == 0) usleep(1000);
-    return slow_real.xShmLock(file, offset, count, flags);
-}
-
-static int slow_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
-{
-    int code = slow_real_open(vfs, name, file, flags, out_flags);
-    if (code != SQLITE_OK || !(flags & SQLITE_OPEN_READONLY) || !(flags & SQLITE_OPEN_MAIN_DB)) return code;
-    snprintf(slow_path, sizeof slow_path, "%s.slow", name);
-    slow_real             = *file->pMethods;
-    slow_methods          = slow_real;
-    slow_methods.xShmLock = slow_lock; /* every look at a WAL begins with one */
-    file->pMethods        = &slow_methods;
-    return code;
-}
-
-/* In the program: what SQLite knows of the disk, with a brake. */
-static void slow_disk(void)
-{
-    static sqlite3_vfs slow;
-    slow           = *sqlite3_vfs_find(NULL);
-    slow_real_open = slow.xOpen;
-    slow.zName     = "slow";
-    slow.xOpen     = slow_open;
-    if (sqlite3_vfs_register(&slow, 1) != SQLITE_OK) abort();
-}
-
-static uint32_t count_status(const struct stream *all, unsigned status)
-{
-    uint32_t count = 0;
-    for (size_t k = 0; k <= API_READS_MAX; k++) count += all[k].over && all[k].status == status;
-    return count;
-}
-
-static void a_slow_disk_holds_up_only_who_reads_from_it(void **state)
-{
-    struct world  *w   = *state;
-    struct stream *all = calloc(API_READS_MAX + 1, sizeof *all);
-    char           operator[64], user[64], account[32], path[128];
-    sign_in(w, OPERATOR_FILL, "", operator);
-    sign_in(w, 18, "", user);
-    snprintf(account, sizeof account, "%s", said(w, "account"));
-    world_write(w, "state/network.db.slow", "");
-    for (size_t k = 0; k <= API_READS_MAX; k++) (void)stream_open(&all[k], w, "/v1/account/transfers", user);
-    world_wait_for(w, count_status(all, 503) == 1); /* one more than may wait */
-    assert_int_equal(post(w, "/v1/grants", operator, "{\"account\":\"%s\",\"amount_micros\":7}", account), 200);
-    assert_int_equal(get(w, "/v1/account", user), 200);
-    assert_said(w, "balance_micros", "7");
-    assert_int_equal(count_status(all, 200), 0);
-
-    snprintf(path, sizeof path, "%s/state/network.db.slow", w->dir);
-    assert_int_equal(unlink(path), 0);
-    world_wait_for(w, count_status(all, 200) == API_READS_MAX);
-    for (size_t k = 0; k <= API_READS_MAX; k++)
-        if (all[k].status == 200) assert_non_null(strstr(all[k].said, "\"change_micros\":7"));
-    free(all);
-}
-
-static void who_asks_of_a_slow_disk_may_leave_and_the_program_end(void **state)
-{
-    struct world *w = *state;
-    struct stream stays, leaves, watches;
-    char          user[64], path[128];
-    sign_in(w, 19, "", user);
-    world_write(w, "state/network.db.slow", "");
-    struct net_call *c = stream_open(&leaves, w, "/v1/account/transfers", user);
-    (void)stream_open(&stays, w, "/v1/account/transfers", user);
-    (void)stream_open(&watches, w, "/v1/devices/events", user);
-    world_wait_for(w, watches.status == 200);
-    net_call_cancel(c);
-    assert_int_equal(get(w, "/v1/account", user), 200);
-    kill(w->pid, SIGTERM);
-    world_wait_for(w, stays.over && watches.over);
-    snprintf(path, sizeof path, "%s/state/network.db.slow", w->dir);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(world_wait(w), 0);
-    world_start(w);
-}
-
 /* Grants of one micro, one after another, until the program is killed: afterwards the balance is at least what was
  * acknowledged and at most what was sent. */
 static void what_was_told_survives_kill_9(void **state)
@@ -537,7 +450,6 @@ static void configuration_says_what_is_wrong(void **state)
 int main(int argc, char **argv)
 {
     int status;
-    if (getenv("IONETD_TEST")) slow_disk();
     if (world_is_program(argc, argv, &status)) return status;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_signed_nonce_opens_an_account_and_the_key_is_shown_once),
@@ -554,8 +466,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(metrics_are_what_prometheus_reads),
         cmocka_unit_test(health_names_the_epoch_and_it_grows),
         cmocka_unit_test(grants_move_money_and_are_listed_page_by_page),
-        cmocka_unit_test(a_slow_disk_holds_up_only_who_reads_from_it),
-        cmocka_unit_test(who_asks_of_a_slow_disk_may_leave_and_the_program_end),
         cmocka_unit_test(what_was_told_survives_kill_9),
         cmocka_unit_test(a_store_that_does_not_add_up_is_not_served),
         cmocka_unit_test(two_never_share_a_state_folder),

@@ -298,9 +298,10 @@ static void h1_stream_open(struct net_request *r, unsigned status, const struct 
 
 static bool h1_stream_send(struct net_request *r, struct str bytes)
 {
-    struct h1   *h = r->from;
-    struct bytes b = { 0 };
-    if (conn_waiting(h->conn) + bytes.len > CONN_BEHIND_MAX) return false;
+    struct h1   *h       = r->from;
+    struct bytes b       = { 0 };
+    size_t       waiting = conn_waiting(h->conn);
+    if (waiting && waiting + bytes.len > CONN_BEHIND_MAX) return false;
     if (bytes.len == 0 || str_eq(net_request_method(r), STR("HEAD"))) return true;
     if (h1_knows_chunks(h)) add_number(&b, "%lx\r\n", bytes.len);
     bytes_add(&b, bytes);

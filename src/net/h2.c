@@ -131,8 +131,8 @@ static void h2_stream_open(struct net_request *r, unsigned status, const struct 
 static bool h2_stream_send(struct net_request *r, struct str bytes)
 {
     struct h2_stream *s = r->from;
-    if (s->out.len + bytes.len > CONN_BEHIND_MAX || s->h2->unsent + bytes.len > H2_UNSENT_BYTES_MAX)
-        return false;
+    if (s->out.len && s->out.len + bytes.len > CONN_BEHIND_MAX) return false;
+    if (s->h2->unsent && s->h2->unsent + bytes.len > H2_UNSENT_BYTES_MAX) return false;
     if (str_eq(net_request_method(r), STR("HEAD"))) return true;
     if (s->out.len == 0) s->since_ms = h2_now(s->h2);
     bytes_add(&s->out, bytes);

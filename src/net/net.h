@@ -126,7 +126,8 @@ void net_reply(struct net_request *r, unsigned status, const struct net_header *
 /* Sends the head now; the body follows by net_stream_send until net_stream_end. on_gone: the reader left. */
 struct net_stream *net_reply_stream(struct net_request *r, unsigned status, const struct net_header *headers,
                                     size_t count, void (*on_gone)(void *ctx), void *ctx);
-bool net_stream_send(struct net_stream *s, struct str bytes); /* false: it is too far behind; end it */
+/* All or nothing. False: the reader is too far behind. Where nothing else waits, bytes of any length are taken. */
+bool net_stream_send(struct net_stream *s, struct str bytes);
 void net_stream_end(struct net_stream *s);
 
 /* ---- WebSocket, both ends --------------------------------------------------------------------------- */

@@ -19,9 +19,25 @@ static void on_gone(void *ctx)
     ((struct world *)ctx)->gone++;
 }
 
+/* Twice what a reader may be behind, at once; and when that waits, no more. */
+static void send_large(void *ctx)
+{
+    static char        large[2 << 20];
+    struct net_stream *s = ctx;
+    memset(large, '.', sizeof large);
+    (void)net_stream_send(s, (struct str){ large, sizeof large });
+    (void)net_stream_send(s, STR("more"));
+    net_stream_end(s);
+}
+
 static void on_request(void *ctx, struct net_request *r)
 {
     struct world *w = ctx;
+    if (str_eq(net_request_path(r), STR("/large"))) {
+        struct net_stream *s = net_reply_stream(r, 200, NULL, 0, on_gone, w);
+        assert_int_equal(net_timer_start(w->net, 100, 0, send_large, s, NULL).code, ERR_NONE);
+        return;
+    }
     if (str_eq(net_request_path(r), STR("/events"))) {
         struct net_stream *s = net_reply_stream(r, 200, NULL, 0, on_gone, w);
         check(net_stream_send(s, STR("data: 1\n\n")));
@@ -268,6 +284,16 @@ static void curl_speaks_both_versions_and_trusts_the_authority(void **state)
     assert_int_equal(w->status, 0);
 }
 
+static void an_event_may_be_longer_than_a_reader_may_be_behind(void **state)
+{
+    struct world *w = *state;
+    skip_without("/usr/bin/curl");
+    listen_for_h2(w);
+    run_outside(w, "for v in --http1.1 --http2; do " CURL
+                   "$v -o /dev/null -w '%{size_download}\n' $url/large; done");
+    assert_string_equal(w->said, "2097152\n2097152\n");
+}
+
 static void curl_is_told_that_a_body_is_too_large(void **state)
 {
     struct world *w = *state;
@@ -307,6 +333,7 @@ int main(void)
         world_test(too_large_a_head_is_not_asked),
         world_test(who_leaves_an_event_stream_is_noticed),
         world_test(curl_speaks_both_versions_and_trusts_the_authority),
+        world_test(an_event_may_be_longer_than_a_reader_may_be_behind),
         world_test(curl_is_told_that_a_body_is_too_large),
         world_test(many_streams_on_few_connections_are_all_answered),
         world_test(bodies_on_many_streams_are_all_read),
