@@ -206,6 +206,7 @@ struct api {
     struct nonces       nonces;
     struct watcher     *watchers; /* list */
     uint32_t            watcher_count;
+    uint64_t            flushes; /* of events to them */
     struct reads       *reads;
     struct net_timer   *timer;
     uint64_t            requests;

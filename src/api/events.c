@@ -18,7 +18,8 @@ struct watcher {
     uint8_t            key_hash[CRYPTO_HASH_BYTES];
     struct id          cluster; /* none: devices */
     bool               changed; /* the cluster, since it was told */
-    uint64_t           told_ms;
+    uint64_t           told_ms; /* or tried to: the reader was behind */
+    uint64_t           flush;   /* in which that was */
     uint32_t told; /* devices: those at lower places of their table; the others are told after a turn */
 };
 
@@ -43,10 +44,15 @@ static void on_gone(void *ctx)
 
 /* ---- what is sent --------------------------------------------------------------------------------------------- */
 
+struct telling {
+    const struct api *api;
+    struct id         id;
+};
+
 static void write_cluster(struct json_out *w, const void *ctx)
 {
-    const struct watcher *x = ctx;
-    view_cluster(w, x->api, network_cluster(x->api->o.network, x->cluster), true);
+    const struct telling *t = ctx;
+    view_cluster(w, t->api, network_cluster(t->api->o.network, t->id), true);
 }
 
 static void write_device(struct json_out *w, const void *ctx)
@@ -54,30 +60,32 @@ static void write_device(struct json_out *w, const void *ctx)
     view_device(w, ctx);
 }
 
-/* False: the reader is behind, and has got nothing of it. */
-static bool send_event(struct watcher *x, const char *name, api_writer write, const void *ctx)
+/* On the heap; empty if it is beyond all measure. */
+static struct text event_build(const char *name, api_writer write, const void *ctx)
 {
     static const char form[] = "event: \ndata: \n\n";
     struct text       data   = reply_build(write, ctx);
     size_t            cap    = sizeof form + strlen(name) + data.len;
-    struct text       line   = { malloc(cap), 0, cap, false };
-    check(line.ptr);
-    text_add(&line, STR("event: "));
-    text_add(&line, str_from(name));
-    text_add(&line, STR("\ndata: "));
-    text_add(&line, text_str(&data));
-    text_add(&line, STR("\n\n"));
-    check(!line.full);
-    bool sent = !data.full && net_stream_send(x->stream, text_str(&line));
+    struct text       event  = { malloc(cap), 0, cap, false };
+    check(event.ptr);
+    text_add(&event, STR("event: "));
+    text_add(&event, str_from(name));
+    text_add(&event, STR("\ndata: "));
+    text_add(&event, text_str(&data));
+    text_add(&event, STR("\n\n"));
+    check(!event.full);
+    if (data.full) event.len = 0;
     free(data.ptr);
-    free(line.ptr);
-    return sent;
+    return event;
 }
 
-static void tell_cluster(struct watcher *x)
+/* False: the reader is behind, and has got nothing of it. */
+static bool send_device(struct watcher *x, const struct device *d)
 {
-    x->changed = !send_event(x, "cluster", write_cluster, x);
-    if (!x->changed) x->told_ms = net_now_ms(x->api->o.net);
+    struct text event = event_build("device", write_device, d);
+    bool        sent  = net_stream_send(x->stream, text_str(&event));
+    free(event.ptr);
+    return sent;
 }
 
 static void tell_devices(struct watcher *x)
@@ -86,8 +94,15 @@ static void tell_devices(struct watcher *x)
     for (; x->told < t->used; x->told++) {
         const struct device *d    = table_at(t, x->told);
         bool                 mine = !id_is_none(d->id.id) && id_eq(d->owner.id, x->account.id);
-        if (mine && !send_event(x, "device", write_device, d)) return;
+        if (mine && !send_device(x, d)) return;
     }
+}
+
+static void send_cluster(struct watcher *x, const struct text *event)
+{
+    x->changed = !net_stream_send(x->stream, text_str(event));
+    x->told_ms = net_now_ms(x->api->o.net);
+    x->flush   = x->api->flushes;
 }
 
 static bool key_is_good(const struct watcher *x)
@@ -130,7 +145,11 @@ void get_cluster_events(struct api_ask *q)
     struct err            e = own_cluster(q, q->param, &c);
     if (e.code) return reply_error(q->request, e);
     struct watcher *w = watcher_open(q, c->id.id);
-    if (w) tell_cluster(w);
+    if (!w) return;
+    struct telling t     = { q->api, c->id.id };
+    struct text    event = event_build("cluster", write_cluster, &t);
+    send_cluster(w, &event);
+    free(event.ptr);
 }
 
 void get_device_events(struct api_ask *q)
@@ -152,7 +171,7 @@ static void device_changed(struct api *a, struct id id)
         if (!id_is_none(x->cluster) || !id_eq(x->account.id, d->owner.id) || place >= x->told) continue;
         if (!key_is_good(x))
             watcher_end(x);
-        else if (!send_event(x, "device", write_device, d))
+        else if (!send_device(x, d))
             x->told = place;
     }
 }
@@ -168,18 +187,30 @@ static bool is_due(const struct watcher *x)
 {
     const struct cluster *c = network_cluster(x->api->o.network, x->cluster);
     if (id_is_none(x->cluster)) return x->told < x->api->o.network->devices.used;
-    return c && x->changed &&
-           (c->size < LARGE_NODES || net_now_ms(x->api->o.net) - x->told_ms >= LARGE_EVERY_MS);
+    if (!c || !x->changed || x->flush == x->api->flushes) return false;
+    return c->size < LARGE_NODES || net_now_ms(x->api->o.net) - x->told_ms >= LARGE_EVERY_MS;
+}
+
+/* This one and all after it who watch the same cluster: its event is long, and written once for all. */
+static void tell_cluster(struct watcher *first)
+{
+    struct telling t     = { first->api, first->cluster };
+    struct text    event = event_build("cluster", write_cluster, &t);
+    for (struct watcher *x = first; x; x = x->next)
+        if (id_eq(x->cluster, t.id) && is_due(x)) send_cluster(x, &event);
+    free(event.ptr);
 }
 
 void events_flush(struct api *a)
 {
+    a->flushes++;
     for (struct watcher *x = a->watchers, *next; x; x = next) {
         next = x->next;
+        if (is_due(x) && !key_is_good(x)) watcher_end(x);
+    }
+    for (struct watcher *x = a->watchers; x; x = x->next) {
         if (!is_due(x)) continue;
-        if (!key_is_good(x))
-            watcher_end(x);
-        else if (id_is_none(x->cluster))
+        if (id_is_none(x->cluster))
             tell_devices(x);
         else
             tell_cluster(x);

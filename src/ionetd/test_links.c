@@ -395,7 +395,7 @@ static void after_kill_9_links_and_clusters_are_as_they_were(void **state)
 
 static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(void **state)
 {
-    static struct stream cluster, devices;
+    static struct stream cluster, same, devices;
     struct world        *w = *state;
     struct scene         s;
     char                 path[96], key[64];
@@ -404,6 +404,7 @@ static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(voi
     snprintf(path, sizeof path, "%s/events", s.path);
     struct net_call *c = stream_open(&cluster, w, path, s.user);
     sign_in(w, 0x71, "", key);
+    struct net_call *c2 = stream_open(&same, w, path, s.user);
     (void)stream_open(&devices, w, "/v1/devices/events", key);
     world_wait_for(w,
                    strstr(cluster.said, "\"state\":\"reserved\"") && strstr(devices.said, "\"nodes_count\":1"));
@@ -413,8 +414,10 @@ static void watchers_are_told_each_change_and_their_stream_ends_with_the_key(voi
     world_wait_for(w, strstr(cluster.said, "\"state\":\"ready\""));
     assert_non_null(strstr(cluster.said, "\"state\":\"starting\""));
     scene_terminate(&s);
-    world_wait_for(w, strstr(cluster.said, "\"state\":\"ended\""));
+    world_wait_for(w, strstr(cluster.said, "\"state\":\"ended\"") && strstr(same.said, "\"state\":\"ended\""));
+    assert_non_null(strstr(same.said, "\"state\":\"ready\""));
     net_call_cancel(c);
+    net_call_cancel(c2);
     assert_int_equal(call(w, "DELETE", "/v1/session", key, STR("")), 204);
     scene_end(&s); /* its devices change: the stream is asked whether its key still is one */
     world_wait_for(w, devices.over);
