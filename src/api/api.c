@@ -63,9 +63,8 @@ void ask_network(struct api_ask *q, struct input *in, struct str secret,
     struct api_waiting *w = waiting_take(q->api, &in->request);
     if (!w) return reply_error(q->request, ERR(LIMIT, "too many requests wait: try again in a moment"));
     check(str_copy(secret, w->secret, sizeof w->secret).code == ERR_NONE);
-    w->route   = q->route;
-    w->account = q->account ? q->account->id : (struct account_id){ { { 0 } } };
-    w->done    = done;
+    w->route = q->route;
+    w->done  = done;
 
     struct err e = q->api->o.ask(q->api->o.ctx, in);
     if (e.code) {
@@ -194,5 +193,6 @@ void api_close(struct api *a)
     if (a->timer) net_timer_stop(a->timer);
     free(a->waiting);
     free(a->nonces.ring);
+    free(a->counts.ptr);
     free(a);
 }

@@ -85,7 +85,6 @@ struct api_waiting {
     struct net_request     *request; /* null: the client has left */
     struct api             *api;
     const struct api_route *route;
-    struct account_id       account;
     void (*done)(struct api_waiting *w, const struct effect *e);
     char     secret[192]; /* shown once in the answer: a key, a token */
     uint32_t generation;
@@ -93,7 +92,7 @@ struct api_waiting {
     bool     is_used;
 };
 
-/* Fills in request and account; a `secret` is kept for the answer. Answers by itself if the network takes no more. */
+/* Fills in the request; a `secret` is kept for the answer. Answers by itself if the network takes no more. */
 void ask_network(struct api_ask *q, struct input *in, struct str secret,
                  void (*done)(struct api_waiting *w, const struct effect *e));
 
@@ -111,7 +110,6 @@ void reply_page(struct api_ask *q, const struct table *t, size_t owner_offset, a
 
 /* ---- what is shown (views.c) ------------------------------------------------------------------------------ */
 
-void view_account(struct json_out *w, const struct api *a, const struct account *who);
 void view_cluster(struct json_out *w, const struct api *a, const struct cluster *c, bool nodes);
 void view_device(struct json_out *w, const struct device *d);
 void view_recipe(struct json_out *w, const struct api *a, size_t place);
@@ -210,6 +208,8 @@ struct api {
     struct reads       *reads;
     struct net_timer   *timer;
     uint64_t            requests;
+    struct text         counts; /* of the network's tables, as /metrics last showed them */
+    uint64_t            counted_ms;
 };
 
 #endif

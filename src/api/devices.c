@@ -38,7 +38,7 @@ static void on_token(struct api_waiting *w, const struct effect *e)
     const struct join_grant *g     = table_find(&n->grants, e->subject);
     struct token_reply       reply = { .token = "" };
     struct text              token = TEXT_IN(reply.token);
-    check(g);
+    if (!g) return reply_error(w->request, ERR(EXPIRED, "the join token has expired already"));
     token_text(w->api, str_from(w->secret), &token);
     (void)text_z(&token);
     check(!token.full);

@@ -1,10 +1,12 @@
-/* metrics.c: health and metrics (Prometheus' text format, version 0.0.4). */
+/* metrics.c: health and metrics (Prometheus' text format, version 0.0.4). Anybody may ask for them, so what walks whole
+ * tables is counted once a second, however many ask. */
 #include "api_int.h"
 
 #include <stdlib.h>
 
 #define METRICS_BYTES 65536
 #define GAUGES_MAX 32
+#define COUNT_EVERY_MS 1000
 
 void get_health(struct api_ask *q)
 {
@@ -77,6 +79,20 @@ static void add_network(struct text *t, const struct network *n)
     add_one(t, "ionet_transfers_total", "Movements of money since the network began", true, n->meta.transfers);
 }
 
+static void add_counts(struct text *t, struct api *a)
+{
+    uint64_t now = net_now_ms(a->o.net);
+    if (!a->counts.ptr) a->counts = (struct text){ malloc(METRICS_BYTES), 0, METRICS_BYTES, false };
+    check(a->counts.ptr);
+    if (!a->counts.len || now - a->counted_ms >= COUNT_EVERY_MS) {
+        a->counts.len = 0;
+        add_network(&a->counts, a->o.network);
+        check(!a->counts.full);
+        a->counted_ms = now;
+    }
+    text_add(t, text_str(&a->counts));
+}
+
 void get_metrics(struct api_ask *q)
 {
     struct api      *a = q->api;
@@ -84,7 +100,7 @@ void get_metrics(struct api_ask *q)
     size_t           count = a->o.gauges ? a->o.gauges(a->o.ctx, gauges, GAUGES_MAX) : 0;
     struct text      t     = { malloc(METRICS_BYTES), 0, METRICS_BYTES, false };
     check(t.ptr);
-    add_network(&t, a->o.network);
+    add_counts(&t, a);
     add_one(&t, "ionet_requests_total", "Requests to the API since its start", true, a->requests);
     add_one(&t, "ionet_event_streams", "Event streams that are open", false, a->watcher_count);
     for (size_t i = 0; i < count; i++)

@@ -55,7 +55,7 @@ void get_recipe(struct api_ask *q)
 static void on_quoted(struct api_waiting *w, const struct effect *e)
 {
     const struct quote *quote = network_quote(w->api->o.network, e->subject);
-    check(quote);
+    if (!quote) return reply_error(w->request, ERR(EXPIRED, "the quote has expired already"));
     reply_record(w->request, w->route->status, &quote_type, quote, SEEN_OWNER);
 }
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define GATEWAY_CERT_DAYS 90
-#define AT_ONCE 128 /* entries of one frame: link.h */
 
 static struct link *link_of(struct ionetd *i, const struct gateway *g)
 {
@@ -88,7 +87,7 @@ static bool may_meet(const struct node *x)
 static void add_meet(struct telling *t, const struct node *x)
 {
     if (!may_meet(x)) return;
-    if (t->meet.nodes_count == AT_ONCE) flush(t);
+    if (t->meet.nodes_count == countof(t->meet.nodes)) flush(t);
     struct gw_key *k = &t->meet.nodes[t->meet.nodes_count++];
     k->node          = x->id;
     memcpy(k->key, x->mesh_key, sizeof k->key);
@@ -96,7 +95,7 @@ static void add_meet(struct telling *t, const struct node *x)
 
 static void add_meet_gone(struct telling *t, const struct effect *e)
 {
-    if (t->meet.gone_count == AT_ONCE) flush(t);
+    if (t->meet.gone_count == countof(t->meet.gone)) flush(t);
     struct gw_key *k = &t->meet.gone[t->meet.gone_count++];
     k->node          = (struct node_id){ e->subject };
     memcpy(k->key, e->key, sizeof k->key);
@@ -107,7 +106,7 @@ static void add_relay(struct telling *t, const struct relay *r)
     const struct node *a = r ? network_node(&t->ionetd->network, r->pair.a.id) : NULL;
     const struct node *b = r ? network_node(&t->ionetd->network, r->pair.b.id) : NULL;
     if (!may_meet(a) || !may_meet(b)) return;
-    if (t->relay.pairs_count == AT_ONCE) flush(t);
+    if (t->relay.pairs_count == countof(t->relay.pairs)) flush(t);
     struct gw_pair *p = &t->relay.pairs[t->relay.pairs_count++];
     p->slot           = r->pair.slot;
     memcpy(p->key_a, a->mesh_key, sizeof p->key_a);
@@ -116,13 +115,13 @@ static void add_relay(struct telling *t, const struct relay *r)
 
 static void add_relay_gone(struct telling *t, uint32_t slot)
 {
-    if (t->relay.gone_count == AT_ONCE) flush(t);
+    if (t->relay.gone_count == countof(t->relay.gone)) flush(t);
     t->relay.gone[t->relay.gone_count++].slot = slot;
 }
 
 static void add_revoke(struct telling *t, struct id cluster)
 {
-    if (t->revoke.clusters_count == AT_ONCE) flush(t);
+    if (t->revoke.clusters_count == countof(t->revoke.clusters)) flush(t);
     t->revoke.clusters[t->revoke.clusters_count++].cluster.id = cluster;
 }
 

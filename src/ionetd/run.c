@@ -18,6 +18,7 @@ static int print_help(void)
     char        room[4096];
     struct text help = TEXT_IN(room);
     config_help(&help);
+    check(!help.full);
     fwrite(room, 1, help.len, stdout);
     return 0;
 }

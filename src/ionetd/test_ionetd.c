@@ -258,6 +258,32 @@ static void metrics_are_what_prometheus_reads(void **state)
     assert_true(lines > 20);
 }
 
+static int64_t accounts_shown(struct world *w)
+{
+    assert_int_equal(get(w, "/metrics", NULL), 200);
+    const char *line = strstr(w->said, "\nionet_accounts ");
+    assert_non_null(line);
+    return strtoll(line + strlen("\nionet_accounts "), NULL, 10);
+}
+
+static void tables_are_counted_once_a_second_however_many_ask(void **state)
+{
+    struct world *w    = *state;
+    uint64_t      from = net_now_ms(w->net);
+    int64_t       last = accounts_shown(w), shown, first = last;
+    uint64_t      counted = 1;
+    char          key[64];
+    for (uint8_t k = 0; k < 30; k++) {
+        sign_in(w, (uint8_t)(0x80 + k), "", key);
+        shown = accounts_shown(w);
+        counted += shown != last;
+        last = shown;
+    }
+    assert_true(counted <= 2 + (net_now_ms(w->net) - from) / 1000);
+    world_until(w, (shown = accounts_shown(w)) == first + 30, WORLD_PATIENCE_MS);
+    assert_int_equal(shown, first + 30);
+}
+
 static void health_names_the_epoch_and_it_grows(void **state)
 {
     struct world *w = *state;
@@ -464,6 +490,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(another_ones_device_does_not_exist),
         cmocka_unit_test(recipes_are_shown_and_given_by_their_hash),
         cmocka_unit_test(metrics_are_what_prometheus_reads),
+        cmocka_unit_test(tables_are_counted_once_a_second_however_many_ask),
         cmocka_unit_test(health_names_the_epoch_and_it_grows),
         cmocka_unit_test(grants_move_money_and_are_listed_page_by_page),
         cmocka_unit_test(what_was_told_survives_kill_9),
