@@ -338,7 +338,7 @@ static void watch_clusters(struct step *s)
 static bool quote_is_old(const void *row, struct instant now)
 {
     const struct quote *q = row;
-    return q->taken || !instant_before(now, q->expires);
+    return !instant_before(now, q->expires);
 }
 
 static bool key_is_old(const void *row, struct instant now)
