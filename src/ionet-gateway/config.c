@@ -9,6 +9,7 @@
 #define PLACE(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 
 static const struct option rows[] = {
+    { "config", OPTION_FILE, 0, 0, "", 0, 0, "file of lines NAME=VALUE; flags go over it" },
     { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0,
       "folder of its keys and what it was told, made if missing" },
     { "host", OPTION_TEXT, PLACE(host), NULL, 0, 0, "numeric address by which workers and users reach it" },
@@ -29,22 +30,11 @@ static const struct option rows[] = {
     { "device_name", OPTION_TEXT, PLACE(device_name), "ionet-meet", 0, 0,
       "of its interfaces: NAME-a and NAME-b" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
+    { "check", OPTION_SWITCH, PLACE(task), "", TASK_CHECK, 0,
+      "check configuration, token and programs, serve nothing" },
+    { "help", OPTION_QUESTION, PLACE(task), "", TASK_HELP, 0, "print this" },
+    { "version", OPTION_QUESTION, PLACE(task), "", TASK_VERSION, 0, "print the version" },
 };
-
-static bool take_switch(void *config, struct str flag)
-{
-    struct config *c = config;
-    static const struct {
-        const char      *flag;
-        enum config_task task;
-    } switches[] = { { "--check", TASK_CHECK }, { "--help", TASK_HELP }, { "--version", TASK_VERSION } };
-    for (size_t i = 0; i < countof(switches); i++) {
-        if (!str_eq(flag, str_from(switches[i].flag))) continue;
-        c->task = switches[i].task;
-        return true;
-    }
-    return false;
-}
 
 struct err config_options(const struct config *c, struct gateway_options *out)
 {
@@ -74,7 +64,7 @@ struct err config_options(const struct config *c, struct gateway_options *out)
 
 static struct options options_of(struct config *c)
 {
-    return (struct options){ .rows = rows, .count = countof(rows), .config = c, .take_switch = take_switch };
+    return (struct options){ .rows = rows, .count = countof(rows), .config = c };
 }
 
 struct err config_read(struct config *c, int argc, char **argv, struct text *complaint)
@@ -91,13 +81,10 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
 void config_help(struct text *out)
 {
     struct options o = options_of(NULL);
-    text_add(
-        out,
-        STR("ionet-gateway: joins users to the services of clusters, and the nodes of a cluster to each "
-            "other.\n\n"
-            "  ionet-gateway [--config FILE] [--NAME VALUE …]\n\n"
-            "The file has lines NAME=VALUE; flags go over it. The ports must be reachable from outside.\n\n"));
-    options_help(&o, 20, out);
-    text_add(out, STR("  --check           check configuration, token and programs, serve nothing\n"
-                      "  --version         print the version\n"));
+    text_add(out,
+             STR("ionet-gateway: joins users to the services of clusters, and the nodes of a cluster to each "
+                 "other.\n\n"
+                 "  ionet-gateway [--config FILE] [--NAME VALUE …]\n\n"
+                 "Its ports must be reachable from outside.\n\n"));
+    options_help(&o, out);
 }

@@ -1,6 +1,5 @@
-/* config.h: what the worker is told at its start. One table gives the file's keys, the flags of the same
- * names and what --help prints: "key=value" lines in the file, "--key value" or "--key=value" on the command
- * line, which goes before. */
+/* config.h: what the worker is told: a file of NAME=VALUE lines, and flags of the same names over it. One table says
+ * which there are; --help prints it. */
 #ifndef IONET_WORKER_CONFIG_H
 #define IONET_WORKER_CONFIG_H
 
@@ -14,7 +13,6 @@ enum config_task { TASK_RUN, TASK_HELP, TASK_VERSION, TASK_CHECK, TASK_STOP_ALL 
 
 struct config {
     enum config_task task;
-    char             file[CONFIG_PATH_TEXT];
     char             token[320];
     char             token_file[CONFIG_PATH_TEXT]; /* what it holds is in token by the end of config_read */
     char             name[64];
@@ -35,7 +33,8 @@ struct config {
     uint64_t         debug;
 };
 
-/* Defaults, then the file, then the flags. On an error `complaint` says what is wrong and where. */
+/* Defaults, then the file (CONFIG_FILE, if it is there, or the one that --config names), then the flags. On an error
+ * `complaint` says what is wrong and where, without the value at fault. */
 must_check struct err config_read(struct config *c, int argc, char **argv, struct text *complaint);
 void                  config_help(struct text *out);
 

@@ -86,17 +86,12 @@ static void a_mistake_is_refused_with_its_place_and_reason(void **state)
     static const struct {
         const char *lines, *flags, *complaint;
     } rows[] = {
-        { "", "--config FILE --nonsense 1", "command line: --nonsense: there is no such option" },
-        { "", "--config FILE --nonsense=1", "command line: --nonsense=1: there is no such option" },
-        { "", "--config FILE name", "command line: name: a flag begins with --" },
-        { "", "--config FILE --name", "command line: --name: the option needs a value" },
-        { "", "--config FILE --mesh_port 65001", "command line: --mesh_port: the value is out of range" },
-        { "", "--config FILE --mesh_port -1", "command line: --mesh_port: the value is no number" },
-        { "", "--config FILE --mesh_device tun", "mesh_device: tun: wireguard-go or kernel" },
-        { "name\n", "--config FILE", "FILE: name: a line is KEY=VALUE" },
-        { "a=b\n", "--config FILE", "FILE: a=b: there is no such option" },
-        { "plain_registries=2\n", "--config FILE", "FILE: plain_registries=2: the value is out of range" },
-        { "", "--config /nowhere/at-all", "/nowhere/at-all: config: a file is not there" },
+        { "", "--config FILE --nonsense 1", "--nonsense: there is no such option: see --help" },
+        { "", "--config FILE --mesh_port 65001", "--mesh_port: the number is out of its range" },
+        { "", "--config FILE --mesh_device tun", "mesh_device: it is wireguard-go or kernel" },
+        { "name\n", "--config FILE", "FILE:1: a line is NAME=VALUE" },
+        { "\nplain_registries=2\n", "--config FILE", "FILE:2: the number is out of its range" },
+        { "", "--config /nowhere/at-all", "/nowhere/at-all: a file is not there" },
     };
     for (size_t i = 0; i < countof(rows); i++) {
         struct config c;
@@ -123,7 +118,7 @@ static void a_token_is_read_from_where_it_lies(void **state)
     assert_string_equal(c.token, "the.token");
 
     assert_int_equal(read_config("token=another\n", flags, &c, complaint).code, ERR_INVALID);
-    assert_non_null(strstr(complaint, "there is a token beside it"));
+    assert_string_equal(complaint, "token_file: there is a token beside it");
 
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -168,7 +163,7 @@ static void help_names_every_option_with_what_is_usual(void **state)
     const char *text = text_z(&help);
     assert_false(help.full);
     assert_non_null(strstr(text, "  --stop-all "));
-    assert_non_null(strstr(text, "  state_dir "));
+    assert_non_null(strstr(text, "  --state_dir "));
     assert_non_null(strstr(text, "[/var/lib/ionet-worker]\n"));
 }
 

@@ -10,6 +10,7 @@
 #define PLACE(member) offsetof(struct config, member), sizeof(((struct config *)0)->member)
 
 static const struct option rows[] = {
+    { "config", OPTION_FILE, 0, 0, "", 0, 0, "file of lines NAME=VALUE; flags go over it" },
     { "state_dir", OPTION_TEXT, PLACE(state_dir), NULL, 0, 0,
       "folder of the store and the keys, made if missing" },
     { "host", OPTION_TEXT, PLACE(host), NULL, 0, 0, "name or address by which everybody reaches this network" },
@@ -26,6 +27,10 @@ static const struct option rows[] = {
     { "limits", OPTION_TEXT, PLACE(limits), "full", 0, 0, "sizes of the tables: small or full" },
     { "sign_ins_per_address", OPTION_NUMBER, PLACE(sign_ins_per_address), "60", 1, 100000, "in five minutes" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
+    { "check", OPTION_SWITCH, PLACE(task), "", TASK_CHECK, 0,
+      "read configuration, recipes and store, check them, serve nothing" },
+    { "help", OPTION_QUESTION, PLACE(task), "", TASK_HELP, 0, "print this" },
+    { "version", OPTION_QUESTION, PLACE(task), "", TASK_VERSION, 0, "print the version" },
 };
 
 static struct err set_image(void *config, struct str value)
@@ -46,15 +51,6 @@ static struct err set_image(void *config, struct str value)
     TRY(str_copy(at, i->image, sizeof i->image));
     if (place == c->image_count) c->image_count++;
     return OK;
-}
-
-static bool take_switch(void *config, struct str flag)
-{
-    struct config *c = config;
-    if (str_eq(flag, STR("--check"))) return c->check_only = true;
-    if (str_eq(flag, STR("--help"))) return c->help = true;
-    if (str_eq(flag, STR("--version"))) return c->version = true;
-    return false;
 }
 
 static bool is_domain(struct str s)
@@ -89,9 +85,7 @@ static struct err check_all(struct config *c, struct text *complaint)
 
 static struct options options_of(struct config *c)
 {
-    return (struct options){
-        .rows = rows, .count = countof(rows), .config = c, .set_special = set_image, .take_switch = take_switch
-    };
+    return (struct options){ .rows = rows, .count = countof(rows), .config = c, .set_special = set_image };
 }
 
 struct err config_read(struct config *c, int argc, char **argv, struct text *complaint)
@@ -99,19 +93,15 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
     struct options o = options_of(c);
     memset(c, 0, sizeof *c);
     TRY(options_read(&o, argc, argv, complaint));
-    return c->help || c->version ? OK : check_all(c, complaint);
+    return c->task == TASK_HELP || c->task == TASK_VERSION ? OK : check_all(c, complaint);
 }
 
 void config_help(struct text *out)
 {
     struct options o = options_of(NULL);
     text_add(out, STR("ionetd: one GPU network: its API, its books, its clusters.\n\n"
-                      "  ionetd [--config FILE] [--NAME VALUE …]\n\n"
-                      "The file has lines NAME = VALUE; flags go over it.\n\n"));
-    options_help(&o, 26, out);
-    text_add(out,
-             STR("  --check                 read configuration, recipes and store, check them, serve nothing\n"
-                 "  --version               print the version\n"));
+                      "  ionetd [--config FILE] [--NAME VALUE …]\n\n"));
+    options_help(&o, out);
 }
 
 const char *config_image(const struct config *c, const char *name)

@@ -14,7 +14,10 @@ struct config_image { /* what a recipe's `image:` name means */
     char image[CONFIG_TEXT]; /* repository@sha256:… */
 };
 
+enum config_task { TASK_RUN, TASK_CHECK, TASK_HELP, TASK_VERSION };
+
 struct config {
+    enum config_task    task;
     char                state_dir[CONFIG_TEXT];
     char                listen[64]; /* numeric address */
     uint64_t            port;
@@ -31,9 +34,6 @@ struct config {
     char                limits[16];
     uint64_t            sign_ins_per_address;
     char                log_level[8];
-    bool                check_only; /* --check: read everything, serve nothing */
-    bool                help;
-    bool                version;
 };
 
 /* Defaults, then the file named by --config, then the flags. `complaint` says which line or flag is at fault. */

@@ -31,11 +31,11 @@ int ionetd_run(int argc, char **argv)
     check_print_by(log_check_failed);
     struct err e = config_read(&i.config, argc, argv, &complaint);
     if (e.code) return refuse("config.refused", e, &complaint);
-    if (i.config.help) return print_help();
-    if (i.config.version) return puts("ionetd " IONETD_VERSION) < 0;
+    if (i.config.task == TASK_HELP) return print_help();
+    if (i.config.task == TASK_VERSION) return puts("ionetd " IONETD_VERSION) < 0;
 
     e = ionetd_open(&i, &complaint);
-    if (!e.code && i.config.check_only)
+    if (!e.code && i.config.task == TASK_CHECK)
         log_info("checked", LOG_I64("recipes", i.recipe_count));
     else if (!e.code)
         e = ionetd_serve(&i);

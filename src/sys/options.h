@@ -1,9 +1,9 @@
 /* options.h: what a program is told: a file of NAME=VALUE lines, and flags of the same names over it. One table of
  * rows says which there are; --help prints it.
  *
- * A row writes into a member of the program's config struct: a text into its array, zero-ended; a number into a
- * uint64_t. What is neither is handed to the program. In the file, blank lines and those that begin with '#' count
- * for nothing. */
+ * A row writes into a member of the program's config struct: a text, UTF-8 without control characters, into its
+ * array, zero-ended; a number into a uint64_t; a switch into an enum. What is none of these is handed to the
+ * program. In the file, blank lines and those that begin with '#' count for nothing. */
 #ifndef SYS_OPTIONS_H
 #define SYS_OPTIONS_H
 
@@ -11,7 +11,14 @@
 
 #define OPTIONS_FILE_MAX 65536
 
-enum option_kind { OPTION_TEXT, OPTION_NUMBER, OPTION_SPECIAL };
+enum option_kind {
+    OPTION_TEXT,
+    OPTION_NUMBER,
+    OPTION_SPECIAL,  /* given to set_special, each time it is there */
+    OPTION_FILE,     /* a flag, the file's path; `initial` is the usual one, which need not be there */
+    OPTION_SWITCH,   /* a flag without a value, which sets the member to `least` */
+    OPTION_QUESTION, /* such a one that is answered at once, "--help": nothing else is read then */
+};
 
 struct option {
     const char      *name;
@@ -25,19 +32,18 @@ struct option {
 struct options {
     const struct option *rows;
     size_t               count;
-    void                *config;                               /* the members' struct */
-    struct err (*set_special)(void *config, struct str value); /* of an OPTION_SPECIAL, each time it is given */
-    bool (*take_switch)(void *config, struct str flag); /* a flag without a value, "--check"; false: none */
+    void                *config; /* the members' struct */
+    struct err (*set_special)(void *config, struct str value);
 };
 
-/* Initial values, then the file named by --config, then the flags: `--NAME VALUE` or `--NAME=VALUE`. On an error
- * `complaint` holds the place at fault: "FILE:LINE", or the flag. */
+/* Initial values, then the file, then the flags: `--NAME VALUE` or `--NAME=VALUE`. On an error `complaint` holds the
+ * place at fault, "FILE:LINE" or "--NAME": values may be secrets. */
 must_check struct err options_read(const struct options *o, int argc, char **argv, struct text *complaint);
 
 /* If e is an error, adds `where`, and ":line" unless that is 0; gives e back. */
 must_check struct err options_complain(struct text *complaint, struct err e, struct str where, uint64_t line);
 
-/* A line a row, the docs from that column on. */
-void options_help(const struct options *o, size_t column, struct text *out);
+/* A line a row. */
+void options_help(const struct options *o, struct text *out);
 
 #endif
