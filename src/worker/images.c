@@ -20,9 +20,10 @@ void worker_images_start(struct worker *w, const struct worker_input *in)
     }
 }
 
-static void want(struct worker *w, const char *image, struct worker_actions *out)
+static void want(struct worker *w, const char *image, bool make_room, struct worker_actions *out)
 {
     struct worker_image *room = (struct worker_image *)worker_image_find(w, image);
+    if (!room && !make_room) return;
     for (size_t i = 0; i < WORKER_IMAGES_MAX && !room; i++)
         if (!w->images[i].image[0]) room = &w->images[i];
     for (size_t i = 0; i < WORKER_IMAGES_MAX && !room; i++)
@@ -41,12 +42,18 @@ static bool is_live(const struct worker_node *n)
     return n->step >= STEP_FINDING && n->step <= STEP_SERVING;
 }
 
+static void want_all(struct worker *w, bool make_room, struct worker_actions *out)
+{
+    for (size_t i = 0; i < WORKER_NODES_MAX; i++)
+        if (is_live(&w->nodes[i])) want(w, w->nodes[i].assignment.image, make_room, out);
+    for (uint32_t i = 0; i < w->desired.images_count; i++) want(w, w->desired.images[i].image, make_room, out);
+}
+
 void worker_images_want(struct worker *w, struct worker_actions *out)
 {
     for (size_t i = 0; i < WORKER_IMAGES_MAX; i++) w->images[i].wanted = false;
-    for (size_t i = 0; i < WORKER_NODES_MAX; i++)
-        if (is_live(&w->nodes[i])) want(w, w->nodes[i].assignment.image, out);
-    for (uint32_t i = 0; i < w->desired.images_count; i++) want(w, w->desired.images[i].image, out);
+    want_all(w, false, out); /* so that none of those that are there makes room for another */
+    want_all(w, true, out);
 
     /* A network that names no image has said nothing about them: what is held stays. */
     if (!w->desired.images_count) return;

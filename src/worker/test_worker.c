@@ -377,6 +377,28 @@ static void images_are_fetched_ahead_of_need_one_after_the_other(void **state)
     assert_int_equal(o.images_count, 1);
 }
 
+static void an_image_that_is_held_and_wanted_makes_no_room_for_another(void **state)
+{
+    (void)state;
+    static struct wanted_image held[WORKER_IMAGES_MAX];
+    for (int i = 0; i < WORKER_IMAGES_MAX; i++)
+        snprintf(held[i].image, sizeof held[i].image, "r/i@sha256:%02d", i);
+    struct worker_input in = input(IN_START);
+    memset(w, 0, sizeof *w);
+    in.images       = held;
+    in.images_count = WORKER_IMAGES_MAX;
+    step(in);
+    struct desired d = desired_of(1, 1);
+    strcpy(d.images[d.images_count++].image, "r/new@sha256:99");
+    memcpy(d.images[d.images_count++].image, held[0].image, sizeof held[0].image);
+    tell(&d);
+    assert_string_equal(the(ACT_FETCH_IMAGE)->image, "r/new@sha256:99");
+    static struct observed o;
+    worker_observe(w, now, &o);
+    assert_int_equal(o.images_count, 1);
+    assert_string_equal(o.images[0].image, held[0].image);
+}
+
 /* ---- counting and the disk --------------------------------------------------------------------------- */
 
 static void served_time_counts_while_the_container_runs_and_is_synced(void **state)
@@ -571,3 +593,4 @@ int main(void)
     };
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }
+        TEST(an_image_that_is_held_and_wanted_makes_no_room_for_another),
