@@ -23,6 +23,12 @@ static bool is_there_already(const struct worker_peer *p, const struct mesh_peer
     return p->is_adopted && strcmp(p->told.endpoint, told->endpoint) == 0;
 }
 
+/* A relayed one is not asked whether it answers: it is taken to. */
+static bool has_session(const struct worker_peer *p)
+{
+    return p->begin_anew || (p->is_set && (p->answered || p->told.via == MESH_RELAY));
+}
+
 static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_peer *told)
 {
     struct worker_peer *p = peer_find(n, told->key);
@@ -35,7 +41,7 @@ static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_
         p->told       = *told;
         p->is_adopted = false;
     } else if (!is_as_told(p, told)) {
-        bool knows = p->begin_anew || (p->is_set && p->answered);
+        bool knows = has_session(p);
         *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms, .begin_anew = knows };
     }
     p->stale_until_ms = 0;

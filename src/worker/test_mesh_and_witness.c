@@ -340,6 +340,9 @@ static void a_peer_whose_place_changes_is_begun_anew(void **state)
     assert_string_equal(done(), "remove a, set a");
     tell(&relay);
     assert_string_equal(done(), "");
+    strcpy(relay.peers[0].endpoint, "203.0.113.2:40002");
+    tell(&relay);
+    assert_string_equal(done(), "remove a, set a");
 }
 
 static void peers_of_an_adopted_device_stay_until_a_map_says_better(void **state)
