@@ -216,6 +216,7 @@ struct err site_begin(struct site *s)
     for (uint32_t i = 0; i < l.count; i++) {
         if (is_remembered(s, l.found[i].node)) continue;
         log_warn("sweep", LOG_ID("node", l.found[i].node));
+        TRY(state_wipe_mesh_key(s, l.found[i].node));
         TRY(container_clean(s->runtime, l.found[i].node, on_swept, NULL));
     }
 

@@ -209,6 +209,22 @@ static void a_machine_that_lacks_something_says_so(void **state)
 static void what_the_network_did_not_sign_is_not_run(void **state)
 {
     (void)state;
+static void what_no_state_remembers_is_removed_too(void **state)
+{
+    (void)state;
+    struct assignment a = serve();
+    char              path[256];
+    int               status;
+    world_end(&w.worker, SIGKILL);
+    snprintf(path, sizeof path, "%s/state/worker.json", w.dir);
+    assert_int_equal(unlink(path), 0);
+    w.worker = world_start(&w, "--stop-all", NULL);
+    assert_int_equal(waitpid(w.worker, &status, 0), w.worker);
+    w.worker = 0;
+    assert_int_equal(status, 0);
+    assert_string_equal(world_left(&w, a.node), "");
+}
+
     struct assignment a = world_assignment(&w, NODE_HEAD, 1);
     struct desired    d = { .epoch = 1, .version = 50, .assignments_count = 1 };
     world_sign(&w, &a);
@@ -294,5 +310,6 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     set_wireguard_go();
     signal(SIGPIPE, SIG_IGN);
+        TEST(what_no_state_remembers_is_removed_too),
     return try_all();
 }
