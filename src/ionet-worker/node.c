@@ -445,6 +445,5 @@ void node_leave(struct node *n)
     let_go(n);
     node_hold(n);
     if (n->wg && !n->cleaning) wg_leave(n->wg);
-    n->holds--;
-    node_settle(n);
+    node_release(n);
 }

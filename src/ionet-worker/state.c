@@ -18,7 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STATE_BYTES_MAX (1u << 20)
+/* All its nodes, each with a witness that sees as many others as it may. */
+#define STATE_BYTES_MAX (2u << 20)
 
 static const struct field network_fields[] = {
     FIELD_TEXT(struct site_network, host, SEEN_OPERATOR, LIVE, "where the network is"),

@@ -114,7 +114,7 @@ static void on_timer(void *ctx)
 /* A repeating one, made anew when its period changes. */
 static void keep_ticking(struct site *s)
 {
-    uint64_t wait_ms = worker_wait_ms(s->worker, sys_boot_now_ms());
+    uint64_t wait_ms = worker_wait_ms(s->worker);
     if (wait_ms == s->timer_ms) return;
     if (s->timer) net_timer_stop(s->timer);
     s->timer     = NULL;

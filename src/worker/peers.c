@@ -108,10 +108,8 @@ static void take_unknown(struct worker_node *n, const struct worker_peer_seen *s
     if (n->has_map) p->stale_until_ms = now_ms;
 }
 
-void worker_peers_take_seen(struct worker *w, struct worker_node *n, const struct worker_input *in,
-                            uint64_t now_ms)
+void worker_peers_take_seen(struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
 {
-    (void)w;
     n->reading    = false;
     n->read_at_ms = now_ms;
     if (in->err.code || !n->has_mesh) return;

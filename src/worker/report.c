@@ -101,8 +101,8 @@ void worker_observe(const struct worker *w, uint64_t now_ms, struct observed *ou
     memset(out, 0, sizeof *out);
     out->epoch   = w->desired.epoch;
     out->version = w->desired.version;
-    for (int wanted = 1; wanted >= 0;
-         wanted--) { /* there is room for the wanted ones, and for some of the others */
+    /* There is room for the wanted ones, and for some of the others. */
+    for (int wanted = 1; wanted >= 0; wanted--) {
         for (size_t i = 0; i < WORKER_NODES_MAX && out->nodes_count < ASSIGNMENTS_MAX; i++) {
             const struct worker_node *n = &w->nodes[i];
             if (n->step == STEP_FREE || worker_is_wanted(w, n) != (wanted == 1)) continue;

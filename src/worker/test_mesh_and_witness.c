@@ -142,7 +142,7 @@ static void a_peer_is_set_at_once_or_after_its_wait(void **state)
     add(&m, 'b', MESH_DIRECT, MESH_PUNCH_LATER_MS);
     tell(&m);
     assert_string_equal(done(), "set a");
-    assert_true(worker_wait_ms(w, now) <= MESH_PUNCH_LATER_MS);
+    assert_true(worker_wait_ms(w) <= MESH_PUNCH_LATER_MS);
     tick_after(MESH_PUNCH_LATER_MS - 1);
     assert_string_equal(done(), "");
     tick_after(1);
@@ -437,6 +437,21 @@ static void time_between_two_lines_that_name_a_node_counts(void **state)
     }
 }
 
+static void a_witness_of_a_worker_started_again_counts_on_and_says_nothing_before_its_first_line(void **state)
+{
+    (void)state;
+    say(0, "alive 10.99.0.1 10.99.0.3");
+    say(2000, "alive 10.99.0.1 10.99.0.3");
+    start_again();
+    tick_after(WORKER_WITNESS_MS);
+    assert_false(sends_witnessed());
+    say(5000, "alive 10.99.0.1 10.99.0.2");
+    assert_true(sends_witnessed());
+    assert_string_equal(seen(), "1:2000+ 2:0+ 3:2000-");
+    say(1000, "alive 10.99.0.1 10.99.0.2");
+    assert_string_equal(seen(), "1:3000+ 2:1000+ 3:2000-");
+}
+
 static void a_line_that_is_none_counts_for_nothing(void **state)
 {
     (void)state;
@@ -528,6 +543,7 @@ int main(void)
         TEST(a_peer_whose_place_changes_is_begun_anew),
         TEST(a_large_map_is_worked_off_in_several_steps),
         TEST(time_between_two_lines_that_name_a_node_counts),
+        TEST(a_witness_of_a_worker_started_again_counts_on_and_says_nothing_before_its_first_line),
         TEST(a_line_that_is_none_counts_for_nothing),
         TEST(what_the_witness_sees_is_sent_at_once_when_it_changes_and_each_second),
         TEST(a_node_that_its_own_witness_names_is_past_its_start),

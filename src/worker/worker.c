@@ -238,7 +238,7 @@ static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_
     case IN_FOUND: take_found(w, n, now_ms, in); break;
     case IN_RECIPE: take_recipe(w, n, now_ms, in); break;
     case IN_MESH: take_mesh(w, n, now_ms, in); break;
-    case IN_PEERS: worker_peers_take_seen(w, n, in, now_ms); break;
+    case IN_PEERS: worker_peers_take_seen(n, now_ms, in); break;
     case IN_CONTAINER: take_container(w, n, now_ms, in); break;
     case IN_LINE: worker_witness_take_line(n, now_ms, in->text); break;
     case IN_WITNESS:
@@ -404,9 +404,8 @@ void worker_step(struct worker *w, uint64_t now_ms, const struct worker_input *i
     }
 }
 
-uint64_t worker_wait_ms(const struct worker *w, uint64_t now_ms)
+uint64_t worker_wait_ms(const struct worker *w)
 {
-    (void)now_ms;
     bool any = false;
     for (size_t i = 0; i < WORKER_NODES_MAX; i++) {
         const struct worker_node *n = &w->nodes[i];

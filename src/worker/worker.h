@@ -265,7 +265,7 @@ struct worker_actions {
 void worker_step(struct worker *w, uint64_t now_ms, const struct worker_input *in, struct worker_actions *out);
 
 /* How long until the next tick. */
-uint64_t worker_wait_ms(const struct worker *w, uint64_t now_ms);
+uint64_t worker_wait_ms(const struct worker *w);
 
 /* The node of that start, or null. */
 const struct worker_node *worker_find(const struct worker *w, struct worker_ref ref);
