@@ -60,7 +60,7 @@ void node_release(struct node *n)
         node_settle(n);
 }
 
-static bool is_over(const struct node *n)
+bool node_is_over(const struct node *n)
 {
     return n->cleaning || n->leaving;
 }
@@ -145,7 +145,7 @@ static struct str address_towards(const char *place, char room[INET6_ADDRSTRLEN]
     return str_from(inet_ntop(AF_INET, &here.sin_addr, room, INET6_ADDRSTRLEN));
 }
 
-static void inside_write(const struct node *n, uint16_t port, char out[MESH_ENDPOINT_TEXT])
+static void inside_write(const struct node *n, char out[MESH_ENDPOINT_TEXT])
 {
     const struct assignment *a = node_assignment(n);
     char                     room[INET6_ADDRSTRLEN];
@@ -155,29 +155,39 @@ static void inside_write(const struct node *n, uint16_t port, char out[MESH_ENDP
     if (!host.len) return;
     text_add(&t, host);
     text_add_char(&t, ':');
-    text_add_u64(&t, port);
+    text_add_u64(&t, n->mesh_port);
     text_z(&t);
 }
 
-static void tell_mesh(struct node *n, struct err e, uint16_t port)
+static void tell_mesh(struct node *n, struct err e)
 {
     char                inside[MESH_ENDPOINT_TEXT] = "";
     struct worker_input in = { .kind = IN_MESH, .ref = n->ref, .err = e, .inside = inside };
-    if (!e.code) inside_write(n, port, inside);
+    if (!e.code) inside_write(n, inside);
     memcpy(in.key, n->mesh_key, sizeof in.key);
     site_step(n->site, &in);
+}
+
+void node_tell_inside(struct node *n)
+{
+    char                inside[MESH_ENDPOINT_TEXT];
+    struct worker_input in = { .kind = IN_INSIDE, .ref = n->ref, .inside = inside };
+    if (!n->mesh_port || node_is_over(n)) return;
+    inside_write(n, inside);
+    if (inside[0]) site_step(n->site, &in); /* else there is no way out just now */
 }
 
 static void on_wg_ready(void *ctx, struct wg_device *d, uint16_t port, bool adopted)
 {
     struct node *n = ctx;
     (void)d;
-    if (is_over(n)) return;
+    if (node_is_over(n)) return;
+    n->mesh_port = port;
     log_info("mesh.ready", LOG_ID("node", n->ref.node), LOG_I64("port", port), LOG_I64("adopted", adopted));
     if (n->finding)
         find_container(n, adopted);
     else
-        tell_mesh(n, OK, port);
+        tell_mesh(n, OK);
 }
 
 static void on_wg_over(void *ctx, struct err why)
@@ -195,7 +205,7 @@ static void on_wg_over(void *ctx, struct err why)
         if (n->finding)
             find_container(n, false);
         else
-            tell_mesh(n, why.code ? why : ERR(IO, "its mesh device ended"), 0);
+            tell_mesh(n, why.code ? why : ERR(IO, "its mesh device ended"));
     }
 }
 
@@ -226,15 +236,15 @@ static void wg_start(struct node *n)
     if (n->finding)
         find_container(n, false);
     else
-        tell_mesh(n, e, 0);
+        tell_mesh(n, e);
 }
 
 static void on_netns_made(void *ctx, struct err e)
 {
     struct node *n = ctx;
-    if (!is_over(n)) {
+    if (!node_is_over(n)) {
         if (e.code)
-            tell_mesh(n, e, 0);
+            tell_mesh(n, e);
         else
             wg_start(n);
     }
@@ -266,7 +276,7 @@ void node_make_mesh(struct node *n)
 static void on_peers_set(void *ctx, struct err e)
 {
     struct node *n = ctx;
-    if (e.code && !is_over(n)) log_warn("mesh.peer", LOG_ID("node", n->ref.node), LOG_ERR(e));
+    if (e.code && !node_is_over(n)) log_warn("mesh.peer", LOG_ID("node", n->ref.node), LOG_ERR(e));
     node_release(n);
 }
 
@@ -322,7 +332,7 @@ static void on_peers_read(void *ctx, struct err e, const struct wg_seen *seen, s
     }
     in.peers       = peers;
     in.peers_count = (uint32_t)count;
-    if (!is_over(n)) site_step(n->site, &in);
+    if (!node_is_over(n)) site_step(n->site, &in);
     free(peers);
     node_release(n);
 }
@@ -341,12 +351,14 @@ static void on_container_started(void *ctx)
     struct node *n    = ctx;
     n->container_runs = true;
     if (n->cleaning) container_stop(n->container, NODE_GRACE_MS);
-    if (is_over(n)) return;
+    if (node_is_over(n)) return;
     log_info("node.runs", LOG_ID("node", n->ref.node), LOG_I64("adopted", n->finding));
-    if (n->finding)
-        tell_found(n, true, true, "");
-    else
+    if (!n->finding) {
         site_tell(n->site, IN_CONTAINER, n->ref, OK);
+        return;
+    }
+    tell_found(n, true, true, "");
+    node_tell_inside(n); /* the worker before this one may have ended long ago */
 }
 
 static void on_container_ended(void *ctx, const struct container_end *end)
@@ -378,7 +390,8 @@ void node_read_used(struct node *n)
 {
     struct machine_usage u;
     uint64_t             now = sys_boot_now_ms();
-    if (!n->container_runs || is_over(n) || machine_node_usage(n->site->runtime, n->ref.node, &u).code) return;
+    if (!n->container_runs || node_is_over(n) || machine_node_usage(n->site->runtime, n->ref.node, &u).code)
+        return;
 
     struct worker_input in = { .kind = IN_USED, .ref = n->ref, .memory_bytes = u.memory_bytes };
     if (n->cpu_at_ms && now > n->cpu_at_ms && u.cpu_us >= n->cpu_us)
@@ -429,7 +442,7 @@ static void let_go(struct node *n)
 
 void node_clean(struct node *n)
 {
-    if (is_over(n)) return;
+    if (node_is_over(n)) return;
     n->cleaning = true;
     let_go(n);
     node_hold(n);

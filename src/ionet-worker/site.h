@@ -50,6 +50,7 @@ struct node {
     size_t                 recipe_len;
     struct wg_device      *wg;
     uint8_t                mesh_key[MESH_KEY_BYTES]; /* the public half */
+    uint16_t               mesh_port;                /* 0: its device is not up yet */
     struct container      *container;
     bool                   container_runs;
     struct container_exec *witness;
@@ -128,10 +129,12 @@ void uplink_observe(struct site *s);
 struct node *node_of(struct site *s, struct worker_ref ref); /* made if need be; null: that start is over */
 const struct assignment *node_assignment(const struct node *n);
 void                     node_mesh_name(struct node_id node, char out[WG_NAME_TEXT]);
+bool                     node_is_over(const struct node *n); /* it is being cleaned, or left */
 void                     node_hold(struct node *n);
 void                     node_release(struct node *n);
 void                     node_find_left(struct node *n);
 void                     node_make_mesh(struct node *n);
+void                     node_tell_inside(struct node *n); /* its address at home, which may have changed */
 void                     node_set_meets(struct node *n);
 void                     node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
 void                     node_read_peers(struct node *n);

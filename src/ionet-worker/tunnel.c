@@ -59,7 +59,7 @@ static void tunnel_free(struct tunnel *t)
 static void tell(struct tunnel *t, enum worker_tunnel what)
 {
     struct worker_input in = { .kind = IN_TUNNEL, .ref = t->node->ref, .tunnel = what };
-    if (!t->node->cleaning && !t->node->leaving) site_step(t->node->site, &in);
+    if (!node_is_over(t->node)) site_step(t->node->site, &in);
 }
 
 static void refuse(struct tunnel *t, const char *why)
@@ -210,7 +210,7 @@ static void take_line(struct tunnel *t)
         return;
     }
     tell(t, TUNNEL_TAKEN);
-    if (!t->raw) return; /* that step ended the node */
+    if (node_is_over(t->node)) return; /* by that step: its tunnels are being closed */
     t->state     = TUNNEL_CONNECTING;
     struct err e = read_line(t, line);
     memmove(t->early, rest.ptr, rest.len);

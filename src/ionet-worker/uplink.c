@@ -83,6 +83,9 @@ static void on_welcome(struct site *s, const struct link_welcome *w)
     s->link_welcome = true;
     s->specs_sent   = false;
     s->link_wait_ms = 0;
+    /* A link does not outlive the address that it came from. */
+    for (size_t i = 0; i < WORKER_NODES_MAX; i++)
+        if (s->nodes[i]) node_tell_inside(s->nodes[i]);
     site_step(s, &(struct worker_input){ .kind = IN_LINK_UP });
 }
 

@@ -197,6 +197,13 @@ static void take_mesh(struct worker *w, struct worker_node *n, uint64_t now_ms, 
     w->observe_dirty = w->save_dirty = true;
 }
 
+static void take_inside(struct worker *w, struct worker_node *n, const struct worker_input *in)
+{
+    if (!n->has_mesh || strcmp(n->inside, in->inside) == 0) return;
+    worker_text_fit(str_from(in->inside), n->inside, sizeof n->inside, false);
+    w->observe_dirty = w->save_dirty = true;
+}
+
 static void take_container(struct worker *w, struct worker_node *n, uint64_t now_ms,
                            const struct worker_input *in)
 {
@@ -238,6 +245,7 @@ static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_
     case IN_FOUND: take_found(w, n, now_ms, in); break;
     case IN_RECIPE: take_recipe(w, n, now_ms, in); break;
     case IN_MESH: take_mesh(w, n, now_ms, in); break;
+    case IN_INSIDE: take_inside(w, n, in); break;
     case IN_PEERS: worker_peers_take_seen(n, now_ms, in); break;
     case IN_CONTAINER: take_container(w, n, now_ms, in); break;
     case IN_LINE: worker_witness_take_line(n, now_ms, in->text); break;
@@ -283,6 +291,7 @@ static void take(struct worker *w, uint64_t now_ms, const struct worker_input *i
     case IN_FOUND:
     case IN_RECIPE:
     case IN_MESH:
+    case IN_INSIDE:
     case IN_PEERS:
     case IN_CONTAINER:
     case IN_LINE:

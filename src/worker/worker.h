@@ -173,6 +173,7 @@ enum worker_input_kind {
     IN_RECIPE,    /* ref, err: the recipe is held, or not to be had */
     IN_IMAGE,     /* text is its name, err */
     IN_MESH,      /* ref, err; key, inside: its device is up. With an error also: it ended */
+    IN_INSIDE,    /* ref, inside: where its device is at home now */
     IN_PEERS,     /* ref, err, peers: what the device knows */
     IN_CONTAINER, /* ref, err: it runs. With an error: it could not start, or ended; text: why, log_end */
     IN_LINE,      /* ref, text: the witness said it */
