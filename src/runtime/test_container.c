@@ -1,4 +1,4 @@
-#include "test_rig_int.h"
+#include "with_rig_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,20 +10,6 @@
 /* The life of a container: start, end, stop, adoption, programs inside, and that nothing is left. */
 
 #define PARENT_ARG "start-one-and-die"
-
-static int open_rig(void **state)
-{
-    static struct rig rig;
-    rig_open(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int close_rig(void **state)
-{
-    rig_close(*state);
-    return 0;
-}
 
 static void start_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run)
 {
@@ -585,5 +571,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_listens_inside_is_reached_by_dialing),
         cmocka_unit_test(a_namespace_is_made_once),
     };
-    return cmocka_run_group_tests(tests, open_rig, close_rig);
+    return cmocka_run_group_tests(tests, rig_begin, rig_end);
 }

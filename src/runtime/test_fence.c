@@ -1,22 +1,8 @@
-#include "test_rig_int.h"
+#include "with_rig_int.h"
 
 #include "machine.h"
 
 /* What a stranger's program sees and may do, asked from inside. */
-
-static int open_rig(void **state)
-{
-    static struct rig rig;
-    rig_open(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int close_rig(void **state)
-{
-    rig_close(*state);
-    return 0;
-}
 
 static void ask(struct rig *rig, const char *script, char log[CONTAINER_LOG_END_BYTES])
 {
@@ -275,5 +261,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_mount_can_not_leave_the_root),
         cmocka_unit_test(a_gpu_that_is_not_there_is_not_given),
     };
-    return cmocka_run_group_tests(tests, open_rig, close_rig);
+    return cmocka_run_group_tests(tests, rig_begin, rig_end);
 }

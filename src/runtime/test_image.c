@@ -1,4 +1,4 @@
-#include "test_rig_int.h"
+#include "with_rig_int.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,16 +1,6 @@
+#include "with_rig_int.h"
+
 #include "machine.h"
-#include "sys/sys.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-#include <uv.h>
 
 static void the_machine_is_described(void **state)
 {
@@ -44,44 +34,23 @@ static void on_done(void *ctx, bool ok)
     s->ok          = ok;
 }
 
-static void on_closed(void *ctx)
-{
-    *(bool *)ctx = true;
-}
-
 static void a_check_runs_a_real_container_and_leaves_nothing(void **state)
 {
-    (void)state;
-    char template[512];
-    const char *tmp = getenv("TMPDIR");
-    snprintf(template, sizeof template, "%s/ionet-machine-XXXXXX", tmp ? tmp : "/tmp");
-    assert_non_null(mkdtemp(template));
-    assert_int_equal(chmod(template, 0711), 0);
-    char run[600], states[600];
-    snprintf(run, sizeof run, "%s/run", template);
-    snprintf(states, sizeof states, "%s/state", template);
-
-    struct net     *n;
-    struct runtime *r;
-    assert_int_equal(net_open(&n).code, ERR_NONE);
-    const struct runtime_options o = { .state_dir = states, .run_dir = run, .cgroup = "ionet-test-machine" };
-    assert_int_equal(runtime_open(n, &o, &r).code, ERR_NONE);
+    struct rig                *rig   = *state;
     struct seen                seen  = { 0 };
     const struct machine_calls calls = { on_row, on_done };
-    machine_check(r, &calls, &seen);
-    while (!seen.done) uv_run(net_uv_loop(n), UV_RUN_ONCE);
+    char                       path[400], find_groups[128];
+    machine_check(rig->r, &calls, &seen);
+    rig_until(rig, &seen.done);
     assert_true(seen.container);
     assert_true(seen.ok == !seen.lacks);
 
-    char left[700];
-    snprintf(left, sizeof left, "%s/check-root", run);
-    assert_int_not_equal(access(left, F_OK), 0);
-    bool closed = false;
-    runtime_close(r, on_closed, &closed);
-    while (!closed) uv_run(net_uv_loop(n), UV_RUN_ONCE);
-    net_close(n);
-    assert_int_equal(sys_remove_tree(template).code, ERR_NONE);
-    assert_int_not_equal(access("/sys/fs/cgroup/pids/ionet-test-machine", F_OK), 0);
+    snprintf(path, sizeof path, "%s/check-root", rig->run_dir);
+    assert_int_not_equal(access(path, F_OK), 0);
+    rig_close_runtime(rig); /* nothing lives on, so the parent of its groups goes too */
+    snprintf(find_groups, sizeof find_groups, "find /sys/fs/cgroup -name %s | grep -q .", rig->cgroup);
+    assert_int_not_equal(system(find_groups), 0);
+    rig_open_runtime(rig);
 }
 
 int main(int argc, char **argv)
@@ -91,5 +60,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_machine_is_described),
         cmocka_unit_test(a_check_runs_a_real_container_and_leaves_nothing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, rig_begin, rig_end);
 }
