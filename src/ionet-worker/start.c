@@ -119,6 +119,8 @@ void node_start(struct node *n)
 
 /* ---- the witness ------------------------------------------------------------------------------------- */
 
+_Static_assert(WORKER_LINE_BYTES_MAX <= CONTAINER_LINE_BYTES_MAX, "a witness's longest line is told whole");
+
 static void on_line(void *ctx, struct str line)
 {
     struct node        *n  = ctx;

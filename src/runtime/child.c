@@ -12,6 +12,8 @@
 
 #define CHILD_LINGER_MS 1000 /* its output may stay open in a grandchild for so long after its end */
 #define CHILD_READ_BYTES 16384
+#define CHILD_PACE_MS 100
+#define CHILD_PACE_BYTES ((1u << 20) / (1000 / CHILD_PACE_MS)) /* a MiB a second, as a container's log */
 
 struct child {
     struct child       *next, *prev;
@@ -19,8 +21,10 @@ struct child {
     struct child_order  order;
     uv_process_t        process;
     uv_pipe_t           out, err;
-    uv_timer_t          timer;
-    unsigned            open; /* handles that libuv still holds */
+    uv_timer_t          timer, pacer;
+    uint64_t            pace_until_ms;
+    size_t              pace_bytes; /* read since then */
+    unsigned            open;       /* handles that libuv still holds */
     bool                exited, out_ended, err_ended, closed;
     struct child_result result;
     char               *captured;
@@ -51,7 +55,7 @@ static void child_close(struct child *c)
     if (c->closed) return;
     c->closed                    = true;
     uv_handle_t *const handles[] = { (uv_handle_t *)&c->process, (uv_handle_t *)&c->out, (uv_handle_t *)&c->err,
-                                     (uv_handle_t *)&c->timer };
+                                     (uv_handle_t *)&c->timer, (uv_handle_t *)&c->pacer };
     for (size_t i = 0; i < countof(handles); i++) uv_close(handles[i], on_handle_closed);
 }
 
@@ -129,6 +133,34 @@ static void take_said(struct child *c, struct str bytes)
     c->said_len += bytes.len;
 }
 
+static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf);
+
+static void read_on(struct child *c)
+{
+    if (!c->out_ended) check(uv_read_start((uv_stream_t *)&c->out, on_room, on_read) == 0);
+    if (!c->err_ended) check(uv_read_start((uv_stream_t *)&c->err, on_room, on_read) == 0);
+}
+
+static void on_paced(uv_timer_t *timer)
+{
+    read_on(timer->data);
+}
+
+/* Who writes faster than we want to read waits until his pipe has room. */
+static void pace(struct child *c, size_t len)
+{
+    uint64_t now_ms = sys_boot_now_ms();
+    if (now_ms >= c->pace_until_ms) {
+        c->pace_until_ms = now_ms + CHILD_PACE_MS;
+        c->pace_bytes    = 0;
+    }
+    c->pace_bytes += len;
+    if (c->pace_bytes < CHILD_PACE_BYTES || c->closed) return;
+    uv_read_stop((uv_stream_t *)&c->out);
+    uv_read_stop((uv_stream_t *)&c->err);
+    check(uv_timer_start(&c->pacer, on_paced, c->pace_until_ms - now_ms, 0) == 0);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
 {
     struct child *c      = stream->data;
@@ -136,6 +168,7 @@ static void on_read(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     if (len > 0) {
         struct str bytes = { buf->base, (size_t)len };
         is_out ? take_output(c, bytes) : take_said(c, bytes);
+        if (c->order.on_output) pace(c, bytes.len);
         return;
     }
     if (len == 0) return;
@@ -149,9 +182,10 @@ static void child_init(struct child *c)
     check(uv_pipe_init(c->r->loop, &c->out, 0) == 0);
     check(uv_pipe_init(c->r->loop, &c->err, 0) == 0);
     check(uv_timer_init(c->r->loop, &c->timer) == 0);
-    c->process.data = c->out.data = c->err.data = c->timer.data = c;
-    c->open                                                     = 4;
-    c->next                                                     = c->r->children;
+    check(uv_timer_init(c->r->loop, &c->pacer) == 0);
+    c->process.data = c->out.data = c->err.data = c->timer.data = c->pacer.data = c;
+    c->open                                                                     = 5;
+    c->next                                                                     = c->r->children;
     if (c->next) c->next->prev = c;
     c->r->children = c;
     runtime_hold(c->r);
@@ -187,8 +221,7 @@ struct err child_start(struct runtime *r, const struct child_order *order, struc
         return rc == UV_ENOENT ? ERR(MISSING, "a program that is needed is not installed")
                                : ERR(IO, "a program can't be started");
     }
-    check(uv_read_start((uv_stream_t *)&c->out, on_room, on_read) == 0);
-    check(uv_read_start((uv_stream_t *)&c->err, on_room, on_read) == 0);
+    read_on(c);
     if (order->timeout_ms) check(uv_timer_start(&c->timer, on_deadline, order->timeout_ms, 0) == 0);
     if (out) *out = c;
     return OK;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct container_exec {
@@ -12,6 +13,9 @@ struct container_exec {
     struct child               *child;
     struct container_exec_calls calls;
     void                       *ctx;
+    uint64_t                    second_ends_ms;
+    unsigned                    lines; /* of this second */
+    bool                        line_is_long;
     size_t                      line_len;
     char                        line[CONTAINER_LINE_BYTES_MAX];
     char                        process[RUNTIME_PATH_TEXT]; /* the file that says what is run */
@@ -27,25 +31,46 @@ static void exec_unlink(struct container_exec *x)
     x->c = NULL;
 }
 
+/* A stranger's program decides how often it says something, and each line is work for us. */
+static bool is_too_often(struct container_exec *x)
+{
+    uint64_t now_ms = sys_boot_now_ms();
+    if (now_ms >= x->second_ends_ms) {
+        x->second_ends_ms = now_ms + 1000;
+        x->lines          = 0;
+    }
+    return ++x->lines > CONTAINER_LINES_PER_SECOND;
+}
+
 static void tell_line(struct container_exec *x)
 {
-    struct str line = { x->line, x->line_len };
+    struct str line  = { x->line, x->line_len };
+    bool       whole = !x->line_is_long;
     if (line.len && line.ptr[line.len - 1] == '\r') line.len--;
-    x->line_len = 0;
+    x->line_len     = 0;
+    x->line_is_long = false;
+    if (is_too_often(x) || !whole) return;
     if (x->c && !x->r->closing && x->calls.on_line) x->calls.on_line(x->ctx, line);
+}
+
+static void take_part(struct container_exec *x, struct str part)
+{
+    x->line_is_long = x->line_is_long || part.len > sizeof x->line - x->line_len;
+    if (x->line_is_long) return;
+    memcpy(x->line + x->line_len, part.ptr, part.len);
+    x->line_len += part.len;
 }
 
 static void on_output(void *ctx, struct str bytes)
 {
     struct container_exec *x = ctx;
-    for (size_t i = 0; i < bytes.len; i++) {
-        if (bytes.ptr[i] == '\n') {
-            tell_line(x);
-            continue;
-        }
-        if (x->line_len == sizeof x->line) tell_line(x);
-        x->line[x->line_len++] = bytes.ptr[i];
-    }
+    struct str             part;
+    bool                   ends;
+    do {
+        ends = str_split(bytes, '\n', &part, &bytes);
+        take_part(x, part);
+        if (ends) tell_line(x);
+    } while (ends);
 }
 
 static void on_exec_done(void *ctx, const struct child_result *result)

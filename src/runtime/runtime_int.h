@@ -108,9 +108,10 @@ struct child_order {
     const char *const *args;       /* null-ended, the first is its name */
     uint32_t           timeout_ms; /* 0: none */
     size_t             out_bytes_max;
-    int                extra_fd;                    /* becomes its descriptor 3; -1: none. Stays the caller's */
-    void (*on_output)(void *ctx, struct str bytes); /* may be null */
-    void (*on_kill)(pid_t pid); /* before it is killed, for what it would leave behind; may be null */
+    int                extra_fd; /* becomes its descriptor 3; -1: none. Stays the caller's */
+    void (*on_output)(void      *ctx,
+                      struct str bytes); /* may be null; with it, a MiB a second is read and no more */
+    void (*on_kill)(pid_t pid);          /* before it is killed, for what it would leave behind; may be null */
     void (*on_done)(void *ctx, const struct child_result *result); /* once, last, also after child_stop */
     void *ctx;
 };

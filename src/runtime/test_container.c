@@ -282,6 +282,7 @@ struct inside {
     char                   lines[8192];
     unsigned               count;
     bool                   two, done;
+    size_t                 longest;
     struct err             e;
     int                    code;
     char                   said[2100];
@@ -294,7 +295,8 @@ static void on_line(void *ctx, struct str line)
     struct inside *in = ctx;
     size_t         at = strlen(in->lines);
     if (at + line.len + 2 < sizeof in->lines) sprintf(in->lines + at, "%.*s|", (int)line.len, line.ptr);
-    in->two = ++in->count >= 2;
+    in->two     = ++in->count >= 2;
+    in->longest = line.len > in->longest ? line.len : in->longest;
     if (in->stop_at_line) container_exec_stop(in->x);
 }
 
@@ -341,6 +343,41 @@ static void programs_inside_tell_line_by_line(void **state)
     assert_string_equal(in.lines, "CapEff:\t0000000000000000|NoNewPrivs:\t1|Seccomp:\t2|1024|");
     rig_clean(rig, node);
     assert_false(slow.done); /* what was cleaned calls nobody */
+}
+
+static void a_line_is_told_whole_or_not_at_all(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    struct inside  in = { 0 };
+    char           script[256];
+    start_script(rig, node, "sleep 1000", &run);
+    snprintf(script, sizeof script,
+             "head -c %d /dev/zero | tr '\\0' a; echo; head -c %d /dev/zero | tr '\\0' b; echo; echo; echo end",
+             CONTAINER_LINE_BYTES_MAX, CONTAINER_LINE_BYTES_MAX + 1);
+    exec_script(&run, script, 0, &in);
+    rig_until(rig, &in.done);
+    assert_int_equal(in.longest, CONTAINER_LINE_BYTES_MAX);
+    assert_int_equal(in.count, 3);
+    assert_string_equal(in.lines, "|end|"); /* the longest does not fit in there */
+    rig_clean(rig, node);
+}
+
+static void who_talks_too_much_inside_is_slowed_down(void **state)
+{
+    struct rig    *rig  = *state;
+    struct node_id node = rig_node(rig);
+    struct rig_run run;
+    struct inside  in = { 0 };
+    start_script(rig, node, "sleep 1000", &run);
+    uint64_t start = sys_boot_now_ms();
+    exec_script(&run, "yes | head -c 1500000; yes | head -c 1500000 >&2; echo", 0, &in);
+    rig_until(rig, &in.done);
+    uint64_t seconds = (sys_boot_now_ms() - start) / 1000;
+    assert_true(seconds >= 2); /* 3 MB by one MiB a second, less what the pipes hold */
+    assert_in_range(in.count, CONTAINER_LINES_PER_SECOND, CONTAINER_LINES_PER_SECOND * (seconds + 1));
+    rig_clean(rig, node);
 }
 
 static void a_program_inside_is_ended_whole(void **state)
@@ -565,6 +602,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_end_that_nobody_watched_is_known),
         cmocka_unit_test(if_its_keeper_is_killed_the_container_ends),
         cmocka_unit_test(programs_inside_tell_line_by_line),
+        cmocka_unit_test(a_line_is_told_whole_or_not_at_all),
+        cmocka_unit_test(who_talks_too_much_inside_is_slowed_down),
         cmocka_unit_test(a_program_inside_is_ended_whole),
         cmocka_unit_test(a_clean_leaves_nothing_in_whatever_state),
         cmocka_unit_test(as_many_nodes_as_may_be_and_no_more),

@@ -34,9 +34,11 @@
 #define WORKER_REPORT_MS 5000    /* observed: at least so often while a node serves */
 #define WORKER_OBSERVED_MS 30000 /* and else */
 #define WORKER_WITNESS_MS 1000
-#define WORKER_SAVE_MS 4000        /* the state is synced so often while a node serves */
-#define WORKER_UNSYNCED_MS 5000    /* what is reported as served is at most so much beyond what is synced */
-#define WORKER_SEEN_SPAN_MS 2500   /* of the time between two lines of a witness, so much counts */
+#define WORKER_SAVE_MS 4000      /* the state is synced so often while a node serves */
+#define WORKER_UNSYNCED_MS 5000  /* what is reported as served is at most so much beyond what is synced */
+#define WORKER_SEEN_SPAN_MS 2500 /* of the time between two lines of a witness, so much counts */
+#define WORKER_LINE_BYTES_MAX \
+    (5 + WORKER_SEEN_MAX * MESH_ADDRESS_TEXT) /* of a witness: "alive", and a blank each */
 #define WORKER_STALE_MS 2000       /* after a new map began, peers that it does not name stay so long */
 #define WORKER_SESSION_MS 180000   /* for so long after its handshake WireGuard keeps a session */
 #define WORKER_READ_MS 100         /* the mesh is read so often while a peer has not answered */
@@ -176,7 +178,7 @@ enum worker_input_kind {
     IN_INSIDE,    /* ref, inside: where its device is at home now */
     IN_PEERS,     /* ref, err, peers: what the device knows */
     IN_CONTAINER, /* ref, err: it runs. With an error: it could not start, or ended; text: why, log_end */
-    IN_LINE,      /* ref, text: the witness said it */
+    IN_LINE,      /* ref, text: the witness said it, whole, up to WORKER_LINE_BYTES_MAX */
     IN_WITNESS,   /* ref: the witness ended */
     IN_TUNNEL,    /* ref, tunnel */
     IN_USED,      /* ref, used: by its group */
