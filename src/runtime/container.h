@@ -1,10 +1,11 @@
 /* container.h: one container a node, run by runc or crun, fenced in.
  *
  * Always: a user namespace with 65,536 ids of its own, no capabilities, no new privileges, the seccomp list of
- * containers-common (all that needs a capability refused), a read-only root, no device but null, zero, full,
- * random, urandom, tty and the GPUs given, the network namespace of the node and no other, its own pids, ipc,
- * hostname, /etc/hosts, an empty resolv.conf, names looked up in files only, a read-only view of its cgroup, no
- * core files, limits of memory (with swap), CPU, processes and of what it may write in memory and to its log.
+ * containers-common (less all that needs a capability, sockets but of the usual kinds, calls of 32 bits), a read-only
+ * root, no device but null, zero, full, random, urandom, tty and the GPUs given, the network namespace of the node and
+ * no other, its own pids, ipc, hostname, /etc/hosts, an empty resolv.conf, names looked up in files only, a read-only
+ * view of its cgroup, no core files, limits of memory (with swap), CPU, processes and of what it may write in memory
+ * and to its log.
  *
  *     netns_make → (mesh device) → container_start → on_started → … → on_ended → container_clean
  *                                   container_adopt ↗
@@ -76,7 +77,7 @@ struct container_end {
 struct container;
 
 struct container_calls {
-    void (*on_started)(void *ctx);
+    void (*on_started)(void *ctx);                                /* may be null */
     void (*on_ended)(void *ctx, const struct container_end *end); /* once, last; also when it could not start */
 };
 

@@ -1,21 +1,29 @@
 /* seccomp.c: the list of system calls that containers-common keeps, in the form that OCI wants. */
 #include "container_int.h"
 
+#include <linux/netlink.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 
 #define LIST_PATH "/usr/share/containers/seccomp.json"
 #define CLONE_NAMESPACES 2114060288 /* CLONE_NEW*: the flags of clone that make a namespace */
 #define ERRNO_ENOSYS 38
 
+/* Sockets of other kinds lead past the network namespace, as those to a virtual machine's host do (AF_VSOCK), or into
+ * rarely tried parts of the kernel. */
+static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
+
 /* Allowed there, so that containers can hold containers; a stranger's needs none of them. */
 static const char *const refused[] = {
-    "add_key",           "clone",          "clone3",    "fsconfig",
-    "fsmount",           "fsopen",         "fspick",    "io_uring_enter",
-    "io_uring_register", "io_uring_setup", "keyctl",    "mount",
-    "mount_setattr",     "move_mount",     "open_tree", "pivot_root",
-    "request_key",       "setns",          "umount",    "umount2",
-    "unshare",           "userfaultfd",
+    "add_key",        "clone",          "clone3",
+    "fsconfig",       "fsmount",        "fsopen",
+    "fspick",         "io_uring_enter", "io_uring_register",
+    "io_uring_setup", "keyctl",         "mount",
+    "mount_setattr",  "move_mount",     "open_tree",
+    "pivot_root",     "request_key",    "setns",
+    "socket",         "socketcall",     "umount",
+    "umount2",        "unshare",        "userfaultfd",
 };
 
 void json_release(json_t **value)
@@ -35,8 +43,10 @@ static bool list_has(const json_t *list, const char *word)
 {
     size_t  i;
     json_t *item;
-    json_array_foreach(list, i, item) if (json_is_string(item) &&
-                                          strcmp(json_string_value(item), word) == 0) return true;
+    json_array_foreach(list, i, item)
+    {
+        if (json_is_string(item) && strcmp(json_string_value(item), word) == 0) return true;
+    }
     return false;
 }
 
@@ -65,9 +75,11 @@ static json_t *rule_copy(const json_t *rule)
     bool        allows = action && strcmp(action, "SCMP_ACT_ALLOW") == 0;
     size_t      i;
     json_t     *name;
-    json_array_foreach(json_object_get(rule, "names"), i,
-                       name) if (json_is_string(name) && !(allows && is_refused(json_string_value(name))))
-        json_array_append(names, name);
+    json_array_foreach(json_object_get(rule, "names"), i, name)
+    {
+        if (json_is_string(name) && !(allows && is_refused(json_string_value(name))))
+            json_array_append(names, name);
+    }
     if (!action || !json_array_size(names)) {
         json_decref(names);
         return NULL;
@@ -79,18 +91,25 @@ static json_t *rule_copy(const json_t *rule)
     return copy;
 }
 
-static json_t *architectures(const json_t *list, const char *arch)
+/* Some of what was refused above, under conditions. */
+static void add_rules(json_t *rules)
 {
-    const char *name = strcmp(arch, "amd64") == 0 ? "SCMP_ARCH_X86_64" : "SCMP_ARCH_AARCH64";
-    json_t     *out  = json_pack("[s]", name);
-    size_t      i;
-    json_t     *row;
-    json_array_foreach(json_object_get(list, "archMap"), i, row)
-    {
-        const char *of = json_string_value(json_object_get(row, "architecture"));
-        if (of && strcmp(of, name) == 0) json_array_extend(out, json_object_get(row, "subArchitectures"));
-    }
-    return out;
+    /* Threads and processes, but no namespaces. clone3 hides its flags in memory, so libraries are sent to clone. */
+    json_array_append_new(rules,
+                          json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names", "clone", "action",
+                                    "SCMP_ACT_ALLOW", "args", "index", 0, "value", (json_int_t)CLONE_NAMESPACES,
+                                    "valueTwo", 0, "op", "SCMP_CMP_MASKED_EQ"));
+    json_array_append_new(rules, json_pack("{s:[s], s:s, s:i}", "names", "clone3", "action", "SCMP_ACT_ERRNO",
+                                           "errnoRet", ERRNO_ENOSYS));
+    for (size_t i = 0; i < countof(families); i++)
+        json_array_append_new(rules, json_pack("{s:[s], s:s, s:[{s:i, s:i, s:s}]}", "names", "socket", "action",
+                                               "SCMP_ACT_ALLOW", "args", "index", 0, "value", families[i], "op",
+                                               "SCMP_CMP_EQ"));
+    /* By which programs ask for their interfaces; what asks the machine's audit is refused by the list itself. */
+    json_array_append_new(rules,
+                          json_pack("{s:[s], s:s, s:[{s:i, s:i, s:s}, {s:i, s:i, s:s}]}", "names", "socket",
+                                    "action", "SCMP_ACT_ALLOW", "args", "index", 0, "value", AF_NETLINK, "op",
+                                    "SCMP_CMP_EQ", "index", 2, "value", NETLINK_AUDIT, "op", "SCMP_CMP_NE"));
 }
 
 struct err seccomp_read(json_t **out)
@@ -110,14 +129,10 @@ struct err seccomp_read(json_t **out)
         json_t *copy = rule_applies(rule, arch) ? rule_copy(rule) : NULL;
         if (copy) json_array_append_new(rules, copy);
     }
-    /* Threads and processes, but no namespaces. clone3 hides its flags in memory, so libraries are sent to clone. */
-    json_array_append_new(rules,
-                          json_pack("{s:[s], s:s, s:[{s:i, s:I, s:i, s:s}]}", "names", "clone", "action",
-                                    "SCMP_ACT_ALLOW", "args", "index", 0, "value", (json_int_t)CLONE_NAMESPACES,
-                                    "valueTwo", 0, "op", "SCMP_CMP_MASKED_EQ"));
-    json_array_append_new(rules, json_pack("{s:[s], s:s, s:i}", "names", "clone3", "action", "SCMP_ACT_ERRNO",
-                                           "errnoRet", ERRNO_ENOSYS));
-    *out = json_pack("{s:s, s:i, s:o, s:o}", "defaultAction", action, "defaultErrnoRet", ERRNO_ENOSYS,
-                     "architectures", architectures(list, arch), "syscalls", rules);
+    add_rules(rules);
+    /* No calls of 32 bits: they make sockets by one call that hides their kind in memory. */
+    const char *own = strcmp(arch, "amd64") == 0 ? "SCMP_ARCH_X86_64" : "SCMP_ARCH_AARCH64";
+    *out = json_pack("{s:s, s:i, s:[s], s:o}", "defaultAction", action, "defaultErrnoRet", ERRNO_ENOSYS,
+                     "architectures", own, "syscalls", rules);
     return *out ? OK : ERR(CORRUPT, "the seccomp list of containers-common can't be used");
 }

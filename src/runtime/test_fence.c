@@ -123,6 +123,46 @@ static void it_makes_no_namespace_and_no_mount(void **state)
     assert_has(log, "keyctl -1 uring -1");
 }
 
+static void it_opens_no_socket_that_leads_past_its_namespace(void **state)
+{
+    char log[CONTAINER_LOG_END_BYTES];
+    ask(*state,
+        "exec python3 -c '\n"
+        "import socket\n"
+        "def tried(family, kind, protocol):\n"
+        "  try: return socket.socket(family, kind, protocol) and 0\n"
+        "  except OSError as e: return e.errno\n"
+        "print(\"others\", [tried(f, k, 0) for f in (38, 40, 42) for k in (1, 2, 5)])\n"
+        "print(\"audit\", tried(16, 3, 9))\n"
+        "print(\"ours\", tried(1, 1, 0), tried(2, 2, 0), tried(10, 1, 0), tried(16, 3, 0), "
+        "socket.if_nameindex())\n"
+        "'",
+        log);
+    assert_has(log, "others [38, 38, 38, 38, 38, 38, 38, 38, 38]"); /* AF_ALG, AF_VSOCK, AF_QIPCRTR: ENOSYS */
+    assert_has(log, "audit 22");
+    assert_has(log, "ours 0 0 0 0 [(1, 'lo')]");
+}
+
+#ifdef __x86_64__
+/* getpid as 32-bit programs ask for it: mov eax, 20; int 0x80; ret. */
+static void it_makes_no_call_of_32_bits(void **state)
+{
+    char log[CONTAINER_LOG_END_BYTES];
+    ask(*state,
+        "python3 -c '\n"
+        "import ctypes, mmap\n"
+        "page = mmap.mmap(-1, 4096, prot=7)\n"
+        "page.write(bytes.fromhex(\"b814000000cd80c3\"))\n"
+        "ask = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))\n"
+        "print(\"asks\", flush=True)\n"
+        "print(\"was told\", ask())\n"
+        "'; echo ended with $?",
+        log);
+    assert_has(log, "asks\n");
+    assert_has(log, "ended with 159"); /* 128 + SIGSYS */
+}
+#endif
+
 static void it_sees_its_own_limits(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
@@ -198,9 +238,8 @@ static void a_mount_can_not_leave_the_root(void **state)
 {
     struct rig    *rig  = *state;
     struct node_id node = rig_node(rig);
-    const char *args[3], *const bad[] = {
-        "/tmp/../etc", "/proc/x", "/sys", "/dev/x", "relative", "/a/..", "/"
-    };
+    const char *args[3], *const bad[] = { "/tmp/../etc", "/proc/x", "/sys",    "/dev/x", "relative",
+                                          "/a/..",       "/",       "//dev/x", "/./sys", "/a/." };
     struct rig_run run;
     for (size_t i = 0; i < countof(bad); i++) {
         const struct container_mount m = {
@@ -254,6 +293,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(its_root_is_read_only),
         cmocka_unit_test(its_own_folders_are_as_asked_for),
         cmocka_unit_test(it_makes_no_namespace_and_no_mount),
+        cmocka_unit_test(it_opens_no_socket_that_leads_past_its_namespace),
+#ifdef __x86_64__
+        cmocka_unit_test(it_makes_no_call_of_32_bits),
+#endif
         cmocka_unit_test(it_sees_its_own_limits),
         cmocka_unit_test(a_fork_bomb_ends_at_its_limit),
         cmocka_unit_test(what_takes_too_much_memory_is_killed),
