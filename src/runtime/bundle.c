@@ -100,8 +100,13 @@ static bool target_is_good(const char *target)
 {
     size_t len = strlen(target);
     if (target[0] != '/' || len < 2 || len >= RUNTIME_PATH_TEXT || target[len - 1] == '/') return false;
-    return !strstr(target, "/../") && !str_ends(str_from(target), STR("/..")) && !is_below(target, "/proc") &&
-           !is_below(target, "/sys") && !is_below(target, "/dev");
+    static const char *const detours[] = { "//", "/./", "/../" }, *const kernels[] = { "/proc", "/sys",
+                                                                                       "/dev" };
+    for (size_t i = 0; i < countof(detours); i++)
+        if (strstr(target, detours[i])) return false;
+    for (size_t i = 0; i < countof(kernels); i++)
+        if (is_below(target, kernels[i])) return false;
+    return !str_ends(str_from(target), STR("/..")) && !str_ends(str_from(target), STR("/."));
 }
 
 /* A target below an earlier mount is made in that by the OCI runtime, any other in the image's root. */
@@ -109,8 +114,10 @@ static bool is_below_any(const json_t *mounts, const char *target)
 {
     size_t  i;
     json_t *m;
-    json_array_foreach(
-        mounts, i, m) if (is_below(target, json_string_value(json_object_get(m, "destination")))) return true;
+    json_array_foreach(mounts, i, m)
+    {
+        if (is_below(target, json_string_value(json_object_get(m, "destination")))) return true;
+    }
     return false;
 }
 
@@ -181,11 +188,11 @@ static struct err write_mounts(struct runtime *r, const struct container_spec *s
 
 /* ---- the rest of config.json ----------------------------------------------------------------- */
 
-static json_t *strings(const char *const *list, size_t count)
+json_t *bundle_strings(const char *const *list, size_t count)
 {
     json_t *out = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(out, json_string(list[i]));
-    if (json_array_size(out) == count) return out; /* what is no UTF-8 was left out */
+    if (json_array_size(out) == count) return out; /* what is no UTF-8 is left out */
     json_decref(out);
     return NULL;
 }
@@ -198,10 +205,10 @@ static json_t *process(const struct container_spec *s)
     return json_pack("{s:b, s:{s:i, s:i}, s:o, s:o, s:s, s:b, s:i, s:{s:[], s:[], s:[], s:[], s:[]},"
                      " s:[{s:s, s:I, s:I}, {s:s, s:i, s:i}]}",
                      "terminal", 0, "user", "uid", (int)s->uid, "gid", (int)s->uid, "args",
-                     strings(s->args, s->args_count), "env", strings(s->env, s->env_count), "cwd", s->cwd,
-                     "noNewPrivileges", 1, "oomScoreAdj", OOM_SCORE, "capabilities", "bounding", "effective",
-                     "inheritable", "permitted", "ambient", "rlimits", "type", "RLIMIT_NOFILE", "hard", most,
-                     "soft", most, "type", "RLIMIT_CORE", "hard", 0, "soft", 0);
+                     bundle_strings(s->args, s->args_count), "env", bundle_strings(s->env, s->env_count), "cwd",
+                     s->cwd, "noNewPrivileges", 1, "oomScoreAdj", OOM_SCORE, "capabilities", "bounding",
+                     "effective", "inheritable", "permitted", "ambient", "rlimits", "type", "RLIMIT_NOFILE",
+                     "hard", most, "soft", most, "type", "RLIMIT_CORE", "hard", 0, "soft", 0);
 }
 
 static json_t *resources(const struct container_spec *s)

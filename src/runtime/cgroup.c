@@ -155,14 +155,14 @@ static bool walk(const char *path, on_group each)
     return each(path) && well;
 }
 
-/* True if nothing was in it. */
+/* True if nothing was in it, or it is not there. */
 static bool kill_all(const char *path)
 {
     char procs[RUNTIME_PATH_TEXT];
     if (strlen(path) + 16 > sizeof procs) return false;
     path_write(procs, "%s/cgroup.procs", path);
     FILE *list = fopen(procs, "re");
-    if (!list) return true;
+    if (!list) return errno == ENOENT;
     int  pid;
     bool empty = true;
     while (fscanf(list, "%d", &pid) == 1) {

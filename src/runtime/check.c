@@ -130,8 +130,6 @@ static struct err make_root(struct checking *k)
     char                     path[RUNTIME_PATH_TEXT], to[64];
     path_write(k->root, "%s/check-root", k->r->run_dir);
     TRY(sys_make_dirs(k->root, 0755));
-    if (chmod(k->root, 0755) < 0)
-        return ERR(IO, "a folder's rights can't be set"); /* runc opens it as nobody */
     /* runc opens it as the container's root, who is nobody here. */
     if (chmod(k->root, 0755) < 0) return ERR(IO, "a folder's rights can't be set");
     for (size_t i = 0; i < countof(links); i++) {
@@ -161,11 +159,6 @@ static void check_clean(struct checking *k)
     check(e.code == ERR_NONE); /* the node is ours alone */
 }
 
-static void on_check_started(void *ctx)
-{
-    (void)ctx;
-}
-
 static void on_check_ended(void *ctx, const struct container_end *end)
 {
     struct checking *k = ctx;
@@ -177,7 +170,7 @@ static void on_check_netns(void *ctx, struct err e)
 {
     static const char *const args[] = { "/usr/bin/true" }, *const env[] = { "PATH=/usr/bin" };
     static const struct container_mount mount = { .kind = CONTAINER_BIND, .target = "/usr", .source = "/usr" };
-    static const struct container_calls calls = { on_check_started, on_check_ended };
+    static const struct container_calls calls = { .on_ended = on_check_ended };
     struct checking                    *k     = ctx;
     const struct container_spec         spec  = {
                  .node          = k->node,

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define LOOK_MS 20 /* how often a starting container is looked at */
+#define SLOT_NONE UINT32_MAX
 
 /* Watches one keeper. Its handles may close after the container's entry was given to another. */
 struct watch {
@@ -45,43 +46,44 @@ static struct container *node_add(struct runtime *r, struct node_id node)
     for (size_t i = 0; i < RUNTIME_NODES_MAX; i++) {
         struct container *c = &r->nodes[i];
         if (c->state != NODE_NONE) continue;
-        *c = (struct container){ .r = r, .node = node, .state = NODE_FOUND };
+        *c = (struct container){ .r = r, .node = node, .state = NODE_FOUND, .slot = SLOT_NONE };
         return c;
     }
     return NULL;
 }
 
-static uint32_t slot_free(const struct runtime *r, const struct container *but)
+static bool slot_is_taken(const struct runtime *r, uint32_t slot)
 {
-    for (uint32_t slot = 0;; slot++) {
-        bool taken = false;
-        for (size_t i = 0; i < RUNTIME_NODES_MAX; i++)
-            taken =
-                taken || (&r->nodes[i] != but && r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot);
-        if (!taken) return slot;
-    }
+    for (size_t i = 0; i < RUNTIME_NODES_MAX; i++)
+        if (r->nodes[i].state != NODE_NONE && r->nodes[i].slot == slot) return true;
+    return false;
+}
+
+/* There are as many as nodes, so one is free. Written down before any of its ids is used. */
+static struct err slot_take(struct container *c)
+{
+    uint32_t slot = 0;
+    while (slot_is_taken(c->r, slot)) slot++;
+    char        path[RUNTIME_PATH_TEXT], number[16];
+    struct text t = TEXT_IN(number);
+    text_add_u64(&t, slot);
+    node_path(c->r, c->node, NULL, path);
+    TRY(folder_make_passable(path));
+    node_path(c->r, c->node, NODE_FILE_SLOT, path);
+    TRY(sys_write_file(path, text_str(&t), 0600));
+    c->slot = slot;
+    return OK;
 }
 
 struct err node_prepare(struct runtime *r, struct node_id node, struct container **out)
 {
     struct container *c = node_find(r, node);
     if (c && c->state == NODE_CLEANING) return ERR(CONFLICT, "the node is being cleaned");
-    *out = c;
-    if (c) return OK;
-    c = node_add(r, node);
+    if (!c) c = node_add(r, node);
     if (!c) return ERR(LIMIT, "this machine holds as many nodes as it may");
-    c->slot = slot_free(r, c);
-
-    char        path[RUNTIME_PATH_TEXT], number[16];
-    struct text t = TEXT_IN(number);
-    text_add_u64(&t, c->slot);
-    node_path(r, node, NULL, path);
-    struct err e = folder_make_passable(path);
-    node_path(r, node, NODE_FILE_SLOT, path);
-    if (!e.code) e = sys_write_file(path, text_str(&t), 0600);
-    if (e.code) c->state = NODE_NONE; /* a folder that is left is found by the next start */
+    if (c->slot == SLOT_NONE) TRY(slot_take(c)); /* after a failure what there is of it waits to be cleaned */
     *out = c;
-    return e;
+    return OK;
 }
 
 /* A folder without the number was made by a process that was killed right then: nothing used its ids. */
@@ -91,12 +93,14 @@ static struct err load_one(struct runtime *r, struct node_id node)
     if (!c) return ERR(LIMIT, "the folder of nodes holds more than may be held at once");
     char                path[RUNTIME_PATH_TEXT], number[16];
     size_t              len;
-    uint64_t            slot = 0;
+    uint64_t            slot;
     struct bundle_facts facts;
     node_path(r, node, NODE_FILE_SLOT, path);
-    if (!sys_read_file(path, number, sizeof number, &len).code)
+    if (!sys_read_file(path, number, sizeof number, &len).code) {
         TRY(str_to_u64((struct str){ number, len }, &slot));
-    c->slot = (uint32_t)slot;
+        if (slot >= RUNTIME_NODES_MAX) return ERR(CORRUPT, "a node has user ids that are not ours");
+        c->slot = (uint32_t)slot;
+    }
     if (!bundle_read(r, node, &facts).code) c->incarnation = facts.incarnation;
     return OK;
 }

@@ -34,13 +34,16 @@ struct bundle_facts {
 };
 must_check struct err bundle_read(const struct runtime *r, struct node_id node, struct bundle_facts *out);
 
+/* A list of texts; null if one of them is none. */
+json_t *bundle_strings(const char *const *list, size_t count);
+
 /* The file or folder `target` in the root, made if it is not there; no link leads out of the root. */
 must_check struct err bundle_make_point(const char *root, const char *target, bool folder);
 
 /* ---- seccomp (seccomp.c) --------------------------------------------------------------------- */
 
 /* The list of containers-common as OCI wants it, less all that needs a capability or opens what a stranger should
- * not try: namespaces, mounts, keys, io_uring. */
+ * not try: namespaces, mounts, keys, io_uring, sockets of rare kinds, calls of 32 bits. */
 must_check struct err seccomp_read(json_t **out);
 
 /* ---- GPUs in a container (gpu_bundle.c) ------------------------------------------------------ */

@@ -93,14 +93,13 @@ static struct err write_process(struct container_exec *x, const char *const *arg
 {
     char path[RUNTIME_PATH_TEXT];
     node_path(x->r, x->c->node, "config.json", path);
-    scoped_json json_t *config  = json_load_file(path, 0, NULL);
-    json_t             *process = json_object_get(config, "process"), *list = json_array();
-    for (size_t i = 0; i < args_count; i++) json_array_append_new(list, json_string(args[i]));
-    for (size_t i = 0; i < env_count; i++)
-        json_array_append_new(json_object_get(process, "env"), json_string(env[i]));
-    bool whole = json_array_size(list) == args_count; /* what is no UTF-8 was left out */
-    if (json_object_set_new(process, "args", list) < 0) return ERR(IO, "a container's bundle can't be read");
-    if (!whole) return ERR(INVALID, "a program's arguments are not text");
+    scoped_json json_t *config    = json_load_file(path, 0, NULL);
+    scoped_json json_t *arguments = bundle_strings(args, args_count), *more = bundle_strings(env, env_count);
+    json_t             *process = json_object_get(config, "process");
+    if (!process) return ERR(IO, "a container's bundle can't be read");
+    if (!arguments || !more) return ERR(INVALID, "a program's arguments or variables are not text");
+    check(json_object_set(process, "args", arguments) == 0);
+    check(json_array_extend(json_object_get(process, "env"), more) == 0);
 
     char *text = json_dumps(process, JSON_COMPACT);
     check(text != NULL);

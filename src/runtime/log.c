@@ -31,9 +31,10 @@ static size_t read_at(int fd, uint64_t file, struct container_log_place *at, cha
 size_t container_log_read(struct runtime *r, struct node_id node, struct container_log_place *at, char *room,
                           size_t size)
 {
-    uint64_t      older_file, newer_file;
-    scoped_fd int older = log_file(r, node, KEEPER_FILE_LOG_OLDER, &older_file);
+    uint64_t older_file, newer_file;
+    /* In this order: if the log is turned in between, both are the same file, and none is missed. */
     scoped_fd int newer = log_file(r, node, KEEPER_FILE_LOG, &newer_file);
+    scoped_fd int older = log_file(r, node, KEEPER_FILE_LOG_OLDER, &older_file);
     if (older >= 0 && at->file != newer_file) { /* there, or at a start, or at what is gone */
         size_t got = read_at(older, older_file, at, room, size);
         if (got) return got;

@@ -54,26 +54,23 @@ bool process_has_ended(int pidfd)
 
 static void kill_below(pid_t parent, unsigned depth);
 
-/* Its own children first, while it still is their parent. */
+/* Its own children first, while it still is their parent; stopped, so that it neither makes more of them nor reaps
+ * those that end, which would shift the list under its reader. */
 static void kill_one(pid_t pid, pid_t parent, unsigned depth)
 {
     scoped_fd int fd = process_open_child(pid, parent);
     if (fd < 0) return;
+    process_signal(fd, SIGSTOP);
     if (depth < TREE_DEPTH_MAX) kill_below(pid, depth + 1);
     process_signal(fd, SIGKILL);
 }
 
 static void kill_listed(const char *path, pid_t parent, unsigned depth)
 {
-    char   text[4096];
-    size_t len;
-    if (sys_read_file(path, text, sizeof text - 1, &len).code) return;
-    text[len] = 0;
-    for (char *at = text, *end; *at; at = end) {
-        pid_t pid = (pid_t)strtol(at, &end, 10);
-        if (end == at) return;
-        kill_one(pid, parent, depth);
-    }
+    FILE *list = fopen(path, "re");
+    int   pid;
+    while (list && fscanf(list, "%d", &pid) == 1) kill_one(pid, parent, depth);
+    if (list) fclose(list);
 }
 
 /* Each thread has its own list, and programs in Go start children from any. */

@@ -7,30 +7,9 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-/* The life of a container: start, end, stop, adoption, programs inside, and that nothing is left. */
+/* The life of a container: start, end, stop, adoption, and that nothing is left. */
 
 #define PARENT_ARG "start-one-and-die"
-
-static void start_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run)
-{
-    const char           *args[3];
-    struct container_spec s = rig_spec(rig, node, script, args);
-    rig_start(rig, &s, run);
-    rig_until(rig, &run->started);
-}
-
-static void wait_log(struct rig *rig, struct node_id node, const char *part)
-{
-    char     log[CONTAINER_LOG_END_BYTES];
-    uint64_t start = sys_boot_now_ms();
-    for (;;) {
-        rig_turn(rig);
-        container_log_end(rig->r, node, log);
-        if (strstr(log, part)) return;
-        if (sys_boot_now_ms() - start > RIG_MS_MAX) fail_msg("the log has no \"%s\":\n%s", part, log);
-        usleep(5000);
-    }
-}
 
 /* ---- how it ends ----------------------------------------------------------------------------- */
 
@@ -70,12 +49,13 @@ static void a_program_that_listens_to_term_ends_by_itself(void **state)
     struct rig    *rig  = *state;
     struct node_id node = rig_node(rig);
     struct rig_run run;
-    start_script(rig, node, "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.05; done", &run);
-    wait_log(rig, node, "ready");
+    rig_start_script(rig, node, "trap 'echo asked; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
+                     &run);
+    rig_wait_log(rig, node, "ready");
     container_stop(run.c, 20000);
     rig_until(rig, &run.ended);
     assert_int_equal(run.end.code, 5);
-    wait_log(rig, node, "asked");
+    rig_wait_log(rig, node, "asked");
     rig_clean(rig, node);
 }
 
@@ -84,8 +64,8 @@ static void a_program_that_does_not_is_killed_after_its_grace(void **state)
     struct rig    *rig  = *state;
     struct node_id node = rig_node(rig);
     struct rig_run run;
-    start_script(rig, node, "trap '' TERM; echo ready; while :; do sleep 0.05; done", &run);
-    wait_log(rig, node, "ready");
+    rig_start_script(rig, node, "trap '' TERM; echo ready; while :; do sleep 0.05; done", &run);
+    rig_wait_log(rig, node, "ready");
     uint64_t start = sys_boot_now_ms();
     container_stop(run.c, 300);
     rig_until(rig, &run.ended);
@@ -210,7 +190,7 @@ static void a_container_outlives_the_worker_and_is_adopted(void **state)
     assert_ok(container_adopt(rig->r, found.node, 7, &rig_calls, &run, &run.c));
     assert_int_equal(container_adopt(rig->r, found.node, 7, &rig_calls, &run, &run.c).code, ERR_CONFLICT);
     rig_until(rig, &run.started);
-    wait_log(rig, found.node, "still"); /* its output goes on */
+    rig_wait_log(rig, found.node, "still"); /* its output goes on */
     container_stop(run.c, 0);
     rig_until(rig, &run.ended);
     assert_true(run.end.known);
@@ -223,7 +203,7 @@ static void an_end_that_nobody_watched_is_known(void **state)
     struct rig    *rig  = *state;
     struct node_id node = rig_node(rig);
     struct rig_run run;
-    start_script(rig, node, "sleep 0.3; echo done; exit 7", &run);
+    rig_start_script(rig, node, "sleep 0.3; echo done; exit 7", &run);
     rig_close_runtime(rig);
     usleep(800000);
     rig_open_runtime(rig);
@@ -235,24 +215,8 @@ static void an_end_that_nobody_watched_is_known(void **state)
     rig_until(rig, &again.ended);
     assert_true(again.started && again.end.known);
     assert_int_equal(again.end.code, 7);
-    wait_log(rig, node, "done");
+    rig_wait_log(rig, node, "done");
     rig_clean(rig, node);
-}
-
-/* A process of ours with this word in its arguments; 0 if there is none. */
-static pid_t find_process(const char *word)
-{
-    DIR  *all   = opendir("/proc");
-    pid_t found = 0;
-    for (const struct dirent *d; !found && (d = readdir(all));) {
-        char   path[300], text[4096];
-        size_t len;
-        snprintf(path, sizeof path, "/proc/%s/cmdline", d->d_name);
-        if (atoi(d->d_name) <= 0 || sys_read_file(path, text, sizeof text - 1, &len).code) continue;
-        if (memmem(text, len, word, strlen(word))) found = atoi(d->d_name);
-    }
-    closedir(all);
-    return found;
 }
 
 static void if_its_keeper_is_killed_the_container_ends(void **state)
@@ -263,154 +227,16 @@ static void if_its_keeper_is_killed_the_container_ends(void **state)
     char           name[ID_TEXT + 1];
     struct text    t = TEXT_IN(name);
     id_write(node.id, &t);
-    start_script(rig, node, "sleep 1234.5", &run);
-    wait_log(rig, node, "");
-    pid_t keeper = find_process(text_z(&t));
+    rig_start_script(rig, node, "sleep 1234.5", &run);
+    rig_wait_log(rig, node, "");
+    pid_t keeper = rig_find_process(text_z(&t));
     assert_true(keeper > 1);
     assert_int_equal(kill(keeper, SIGKILL), 0);
     rig_until(rig, &run.ended);
     assert_true(run.end.started && !run.end.known);
     assert_has(run.end.why, "was killed");
-    for (int i = 0; i < 200 && find_process("1234.5"); i++) usleep(10000);
-    assert_int_equal(find_process("1234.5"), 0);
-    rig_clean(rig, node);
-}
-
-/* ---- programs inside ------------------------------------------------------------------------- */
-
-struct inside {
-    char                   lines[8192];
-    unsigned               count;
-    bool                   two, done;
-    size_t                 longest;
-    struct err             e;
-    int                    code;
-    char                   said[2100];
-    struct container_exec *x;
-    bool                   stop_at_line;
-};
-
-static void on_line(void *ctx, struct str line)
-{
-    struct inside *in = ctx;
-    size_t         at = strlen(in->lines);
-    if (at + line.len + 2 < sizeof in->lines) sprintf(in->lines + at, "%.*s|", (int)line.len, line.ptr);
-    in->two     = ++in->count >= 2;
-    in->longest = line.len > in->longest ? line.len : in->longest;
-    if (in->stop_at_line) container_exec_stop(in->x);
-}
-
-static void on_inside_done(void *ctx, struct err e, int code, struct str said)
-{
-    struct inside *in = ctx;
-    assert_false(in->done);
-    in->done = true;
-    in->e    = e;
-    in->code = code;
-    assert_ok(str_copy(said, in->said, sizeof in->said));
-}
-
-static void exec_script(struct rig_run *run, const char *script, uint32_t timeout_ms, struct inside *in)
-{
-    static const struct container_exec_calls calls  = { on_line, on_inside_done };
-    static const char *const                 env[]  = { "SHAPE=round" };
-    const char *const                        args[] = { "/bin/sh", "-c", script };
-    *in                                             = (struct inside){ .stop_at_line = in->stop_at_line };
-    assert_ok(container_exec(run->c, args, countof(args), env, countof(env), timeout_ms, &calls, in, &in->x));
-}
-
-static void programs_inside_tell_line_by_line(void **state)
-{
-    struct rig    *rig  = *state;
-    struct node_id node = rig_node(rig);
-    struct rig_run run;
-    struct inside  in = { 0 }, slow = { 0 };
-    start_script(rig, node, "sleep 1000", &run);
-    exec_script(
-        &run, "echo one; sleep 0.2; printf 'two\\r\\nthree'; echo $COLOUR $SHAPE $(id -u) >&2; pwd >&2; exit 9",
-        0, &in);
-    exec_script(&run, "while :; do echo tick; sleep 0.05; done", 0, &slow);
-    rig_until(rig, &in.done);
-    assert_ok(in.e);
-    if (in.code != 9) fail_msg("code %d: %s", in.code, in.said);
-    assert_string_equal(in.lines, "one|two|three|");
-    assert_string_equal(in.said, "blue round 1000\n/home/user\n");
-    rig_until(rig, &slow.two); /* lines come before the end */
-    assert_false(slow.done);
-
-    exec_script(&run, "grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; ulimit -n", 0, &in);
-    rig_until(rig, &in.done);
-    assert_string_equal(in.lines, "CapEff:\t0000000000000000|NoNewPrivs:\t1|Seccomp:\t2|1024|");
-    rig_clean(rig, node);
-    assert_false(slow.done); /* what was cleaned calls nobody */
-}
-
-static void a_line_is_told_whole_or_not_at_all(void **state)
-{
-    struct rig    *rig  = *state;
-    struct node_id node = rig_node(rig);
-    struct rig_run run;
-    struct inside  in = { 0 };
-    char           script[256];
-    start_script(rig, node, "sleep 1000", &run);
-    snprintf(script, sizeof script,
-             "head -c %d /dev/zero | tr '\\0' a; echo; head -c %d /dev/zero | tr '\\0' b; echo; echo; echo end",
-             CONTAINER_LINE_BYTES_MAX, CONTAINER_LINE_BYTES_MAX + 1);
-    exec_script(&run, script, 0, &in);
-    rig_until(rig, &in.done);
-    assert_int_equal(in.longest, CONTAINER_LINE_BYTES_MAX);
-    assert_int_equal(in.count, 3);
-    assert_string_equal(in.lines, "|end|"); /* the longest does not fit in there */
-    rig_clean(rig, node);
-}
-
-static void who_talks_too_much_inside_is_slowed_down(void **state)
-{
-    struct rig    *rig  = *state;
-    struct node_id node = rig_node(rig);
-    struct rig_run run;
-    struct inside  in = { 0 };
-    start_script(rig, node, "sleep 1000", &run);
-    uint64_t start = sys_boot_now_ms();
-    exec_script(&run, "yes | head -c 1500000; yes | head -c 1500000 >&2; echo", 0, &in);
-    rig_until(rig, &in.done);
-    uint64_t seconds = (sys_boot_now_ms() - start) / 1000;
-    assert_true(seconds >= 2); /* 3 MB by one MiB a second, less what the pipes hold */
-    assert_in_range(in.count, CONTAINER_LINES_PER_SECOND, CONTAINER_LINES_PER_SECOND * (seconds + 1));
-    rig_clean(rig, node);
-}
-
-static void a_program_inside_is_ended_whole(void **state)
-{
-    struct rig    *rig  = *state;
-    struct node_id node = rig_node(rig);
-    struct rig_run run;
-    struct inside  in = { 0 };
-    start_script(rig, node, "sleep 1000", &run);
-    exec_script(&run, "sleep 4321.5", 300, &in);
-    rig_until(rig, &in.done);
-    assert_int_equal(in.e.code, ERR_TIMEOUT);
-    for (int i = 0; i < 200 && find_process("4321.5"); i++) usleep(10000);
-    assert_int_equal(find_process("4321.5"), 0);
-
-    in.stop_at_line = true;
-    exec_script(&run, "echo now; exec sleep 4321.7", 0, &in);
-    while (!in.count) rig_turn(rig);
-    for (int i = 0; i < 200 && find_process("4321.7"); i++) {
-        rig_turn(rig);
-        usleep(10000);
-    }
-    assert_int_equal(find_process("4321.7"), 0);
-    assert_false(in.done); /* stopped: no more calls */
-
-    in.stop_at_line                                 = false;
-    const char *const                        args[] = { "/usr/bin/no-such-program" };
-    static const struct container_exec_calls calls  = { on_line, on_inside_done };
-    in                                              = (struct inside){ 0 };
-    assert_ok(container_exec(run.c, args, 1, NULL, 0, 0, &calls, &in, &in.x));
-    rig_until(rig, &in.done);
-    assert_int_not_equal(in.code, 0);
-    assert_has(in.said, "no-such-program");
+    for (int i = 0; i < 200 && rig_find_process("1234.5"); i++) usleep(10000);
+    assert_int_equal(rig_find_process("1234.5"), 0);
     rig_clean(rig, node);
 }
 
@@ -447,17 +273,17 @@ static void a_clean_leaves_nothing_in_whatever_state(void **state)
 
     struct node_id only_space = rig_node(rig), running = rig_node(rig), starting = rig_node(rig),
                    ended = rig_node(rig), dead = rig_node(rig);
-    struct rig_run run, run_starting, run_ended, run_dead;
-    struct inside  in = { 0 };
-    const char    *args[3];
-    char           log[CONTAINER_LOG_END_BYTES], name[ID_TEXT + 1];
-    start_script(rig, running, "for i in 1 2 3 4 5; do (trap '' TERM; sleep 771) & done; sleep 772", &run);
-    exec_script(&run, "sleep 773", 0, &in);
+    struct rig_run    run, run_starting, run_ended, run_dead;
+    struct rig_inside in = { 0 };
+    const char       *args[3];
+    char              log[CONTAINER_LOG_END_BYTES], name[ID_TEXT + 1];
+    rig_start_script(rig, running, "for i in 1 2 3 4 5; do (trap '' TERM; sleep 771) & done; sleep 772", &run);
+    rig_exec(&run, "sleep 773", 0, &in);
     rig_run_script(rig, ended, "exit 1", &run_ended, log);
-    start_script(rig, dead, "sleep 774", &run_dead);
+    rig_start_script(rig, dead, "sleep 774", &run_dead);
     struct text t = TEXT_IN(name);
     id_write(dead.id, &t);
-    kill(find_process(text_z(&t)), SIGKILL);
+    kill(rig_find_process(text_z(&t)), SIGKILL);
     struct container_spec s = rig_spec(rig, starting, "sleep 775", args);
     rig_start(rig, &s, &run_starting);
 
@@ -507,6 +333,39 @@ static void as_many_nodes_as_may_be_and_no_more(void **state)
     rig_clean(rig, rig_node(rig)); /* there is a place again */
 }
 
+/* The number of its user ids, as the node's folder says. */
+static char slot_of(struct rig *rig, struct node_id node)
+{
+    char   path[RUNTIME_PATH_TEXT], text[8];
+    size_t len;
+    netns_path(rig->r, node, path);
+    assert_ok(str_copy(STR("slot"), strrchr(path, '/') + 1, sizeof "slot"));
+    assert_ok(sys_read_file(path, text, sizeof text, &len));
+    assert_int_equal(len, 1);
+    return text[0];
+}
+
+/* A worker may be killed between making a node's folder and writing down which ids are its own. */
+static void a_node_of_which_only_the_folder_was_made_shares_no_ids(void **state)
+{
+    struct rig       *rig  = *state;
+    struct node_id    node = rig_node(rig), half;
+    struct rig_answer made = { 0 };
+    char              path[RUNTIME_PATH_TEXT];
+    sys_random(&half, sizeof half);
+    netns_path(rig->r, half, path);
+    *strrchr(path, '/') = 0;
+    assert_int_equal(mkdir(path, 0711), 0);
+    rig_close_runtime(rig);
+    rig_open_runtime(rig);
+    assert_ok(netns_make(rig->r, half, NULL, 0, rig_on_err, &made));
+    rig_until(rig, &made.done);
+    assert_ok(made.e);
+    assert_int_not_equal(slot_of(rig, half), slot_of(rig, node));
+    rig_clean(rig, half);
+    rig_clean(rig, node);
+}
+
 /* ---- into its namespace ---------------------------------------------------------------------- */
 
 static void on_dialed(void *ctx, struct err e, int fd)
@@ -529,12 +388,12 @@ static void what_listens_inside_is_reached_by_dialing(void **state)
     struct rig_run    run;
     struct rig_answer a;
     char              text[64] = "";
-    start_script(
+    rig_start_script(
         rig, node,
         "exec python3 -u -c 'import socket; s=socket.create_server((\"127.0.0.1\",8265)); print(\"listens\");"
         " c=s.accept()[0]; c.sendall(b\"hello \"+c.recv(100))'",
         &run);
-    wait_log(rig, node, "listens");
+    rig_wait_log(rig, node, "listens");
     dial(rig, node, "127.0.0.1", 8265, &a);
     assert_ok(a.e);
     struct pollfd p = { a.fd, POLLIN, 0 };
@@ -601,12 +460,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_container_outlives_the_worker_and_is_adopted),
         cmocka_unit_test(an_end_that_nobody_watched_is_known),
         cmocka_unit_test(if_its_keeper_is_killed_the_container_ends),
-        cmocka_unit_test(programs_inside_tell_line_by_line),
-        cmocka_unit_test(a_line_is_told_whole_or_not_at_all),
-        cmocka_unit_test(who_talks_too_much_inside_is_slowed_down),
-        cmocka_unit_test(a_program_inside_is_ended_whole),
         cmocka_unit_test(a_clean_leaves_nothing_in_whatever_state),
         cmocka_unit_test(as_many_nodes_as_may_be_and_no_more),
+        cmocka_unit_test(a_node_of_which_only_the_folder_was_made_shares_no_ids),
         cmocka_unit_test(what_listens_inside_is_reached_by_dialing),
         cmocka_unit_test(a_namespace_is_made_once),
     };

@@ -1,6 +1,7 @@
 #include "with_rig_int.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <uv.h>
 
 void rig_open_runtime(struct rig *rig)
@@ -135,7 +136,7 @@ static const struct container_mount mounts[] = {
       .owned  = true },
 };
 
-static const char *const env[] = { "PATH=/usr/bin:/bin", "COLOUR=blue" };
+static const char *const container_env[] = { "PATH=/usr/bin:/bin", "COLOUR=blue" };
 
 struct container_spec rig_spec(struct rig *rig, struct node_id node, const char *script, const char **args)
 {
@@ -150,8 +151,8 @@ struct container_spec rig_spec(struct rig *rig, struct node_id node, const char 
         .hosts         = "10.99.0.2 other\n",
         .args          = args,
         .args_count    = 3,
-        .env           = env,
-        .env_count     = countof(env),
+        .env           = container_env,
+        .env_count     = countof(container_env),
         .cwd           = "/home/user",
         .uid           = 1000,
         .mounts        = mounts,
@@ -177,6 +178,75 @@ void rig_run_script(struct rig *rig, struct node_id node, const char *script, st
     rig_start(rig, &s, run);
     rig_until(rig, &run->ended);
     container_log_end(rig->r, node, log);
+}
+
+void rig_start_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run)
+{
+    const char           *args[3];
+    struct container_spec s = rig_spec(rig, node, script, args);
+    rig_start(rig, &s, run);
+    rig_until(rig, &run->started);
+}
+
+void rig_wait_log(struct rig *rig, struct node_id node, const char *part)
+{
+    char     log[CONTAINER_LOG_END_BYTES];
+    uint64_t start = sys_boot_now_ms();
+    for (;;) {
+        rig_turn(rig);
+        container_log_end(rig->r, node, log);
+        if (strstr(log, part)) return;
+        if (sys_boot_now_ms() - start > RIG_MS_MAX) fail_msg("the log has no \"%s\":\n%s", part, log);
+        usleep(5000);
+    }
+}
+
+pid_t rig_find_process(const char *word)
+{
+    DIR  *all   = opendir("/proc");
+    pid_t found = 0;
+    for (const struct dirent *d; !found && (d = readdir(all));) {
+        char   path[300], text[4096];
+        size_t len;
+        snprintf(path, sizeof path, "/proc/%s/cmdline", d->d_name);
+        if (atoi(d->d_name) <= 0 || sys_read_file(path, text, sizeof text - 1, &len).code) continue;
+        if (memmem(text, len, word, strlen(word))) found = atoi(d->d_name);
+    }
+    closedir(all);
+    return found;
+}
+
+static void on_line(void *ctx, struct str line)
+{
+    struct rig_inside *in = ctx;
+    size_t             at = strlen(in->lines);
+    if (at + line.len + 2 < sizeof in->lines) sprintf(in->lines + at, "%.*s|", (int)line.len, line.ptr);
+    in->count++;
+    in->one     = true;
+    in->two     = in->count >= 2;
+    in->longest = line.len > in->longest ? line.len : in->longest;
+    if (in->stop_at_line) container_exec_stop(in->x);
+}
+
+static void on_inside_done(void *ctx, struct err e, int code, struct str said)
+{
+    struct rig_inside *in = ctx;
+    assert_false(in->done);
+    in->done = true;
+    in->e    = e;
+    in->code = code;
+    assert_ok(str_copy(said, in->said, sizeof in->said));
+}
+
+const struct container_exec_calls rig_exec_calls = { on_line, on_inside_done };
+
+void rig_exec(struct rig_run *run, const char *script, uint32_t timeout_ms, struct rig_inside *in)
+{
+    static const char *const env[]  = { "SHAPE=round" };
+    const char *const        args[] = { "/bin/sh", "-c", script };
+    *in                             = (struct rig_inside){ .stop_at_line = in->stop_at_line };
+    assert_ok(container_exec(run->c, args, countof(args), env, countof(env), timeout_ms, &rig_exec_calls, in,
+                             &in->x));
 }
 
 int rig_begin(void **state)

@@ -76,6 +76,30 @@ void                  rig_start(struct rig *rig, const struct container_spec *s,
 void rig_run_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run,
                     char log[CONTAINER_LOG_END_BYTES]);
 
+void rig_start_script(struct rig *rig, struct node_id node, const char *script, struct rig_run *run);
+void rig_wait_log(struct rig *rig, struct node_id node, const char *part);
+
+/* A process with this word in its arguments; 0 if there is none. */
+pid_t rig_find_process(const char *word);
+
+/* What a program inside said. */
+struct rig_inside {
+    char                   lines[8192];
+    unsigned               count;
+    bool                   one, two, done; /* lines; and its end */
+    size_t                 longest;
+    struct err             e;
+    int                    code;
+    char                   said[2100];
+    struct container_exec *x;
+    bool                   stop_at_line;
+};
+
+extern const struct container_exec_calls rig_exec_calls; /* into a rig_inside */
+
+/* Runs a script inside. Of what `in` held only stop_at_line stays. */
+void rig_exec(struct rig_run *run, const char *script, uint32_t timeout_ms, struct rig_inside *in);
+
 #define assert_has(text, part)                                              \
     do {                                                                    \
         if (!strstr(text, part)) fail_msg("no \"%s\" in:\n%s", part, text); \
