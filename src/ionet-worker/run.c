@@ -50,7 +50,7 @@ static struct err begin(struct site *s)
     TRY(net_on_signal(s->net, SIGTERM, on_signal, s));
     TRY(net_on_signal(s->net, SIGINT, on_signal, s));
     TRY(runtime_open(s->net, &options, &s->runtime));
-    machine_read(s->config.state_dir, &s->specs);
+    machine_read(s->runtime, &s->specs);
     lend_at_most(&s->specs, &s->config);
     s->stop_all = s->config.task == TASK_STOP_ALL;
     TRY(site_begin(s));

@@ -112,10 +112,9 @@ static void check_disk(struct checking *k)
 
 static void check_gpus(struct checking *k)
 {
-    struct gpus g;
-    gpus_read(&g);
-    if (g.count)
-        tell(k, "gpus", true, false, "%u, driver %s", g.count, g.driver);
+    const struct gpus *g = runtime_gpus(k->r);
+    if (g->count)
+        tell(k, "gpus", true, false, "%u, driver %s", g->count, g->driver);
     else
         tell(k, "gpus", false, false,
              "none found: it serves CPU clusters only (NVIDIA's driver brings libnvidia-ml)");

@@ -59,15 +59,14 @@ static void add_environment(json_t *env)
 struct err gpu_add(struct runtime *r, const struct container_spec *s, json_t *config)
 {
     if (!s->gpus_count) return OK;
-    if (!r->gpus_known) gpus_read(&r->gpus);
-    r->gpus_known = true;
+    const struct gpus *g = runtime_gpus(r);
 
     json_t *limits = json_object_get(config, "linux"), *mounts = json_object_get(config, "mounts");
     json_object_set_new(limits, "devices", json_array());
     for (size_t i = 0; i < s->gpus_count; i++) {
-        if (s->gpus[i] >= r->gpus.count) return ERR(MISSING, "this machine has no such GPU");
+        if (s->gpus[i] >= g->count) return ERR(MISSING, "this machine has no such GPU");
         char path[RUNTIME_PATH_TEXT];
-        path_write(path, "/dev/nvidia%u", r->gpus.gpu[s->gpus[i]].minor);
+        path_write(path, "/dev/nvidia%u", g->gpu[s->gpus[i]].minor);
         TRY(add_device(limits, path, true));
     }
     TRY(add_device(limits, "/dev/nvidiactl", true));
@@ -78,7 +77,7 @@ struct err gpu_add(struct runtime *r, const struct container_spec *s, json_t *co
     json_array_append_new(mounts,
                           json_pack("{s:s, s:s, s:s, s:[s,s,s,s]}", "destination", FOLDER, "type", "tmpfs",
                                     "source", "tmpfs", "options", "nosuid", "nodev", "size=1m", "mode=0755"));
-    for (size_t i = 0; i < countof(libraries); i++) add_library(&r->gpus, libraries[i], mounts);
+    for (size_t i = 0; i < countof(libraries); i++) add_library(g, libraries[i], mounts);
     add_environment(json_object_get(json_object_get(config, "process"), "env"));
     return OK;
 }

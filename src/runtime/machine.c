@@ -70,19 +70,18 @@ static uint32_t cpus(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
 }
 
-static void read_gpus(struct device_specs *out)
+static void read_gpus(struct runtime *r, struct device_specs *out)
 {
-    struct gpus g;
-    gpus_read(&g);
-    for (uint32_t i = 0; i < g.count && i < ASSIGN_GPUS_MAX; i++) {
+    const struct gpus *g = runtime_gpus(r);
+    for (uint32_t i = 0; i < g->count && i < ASSIGN_GPUS_MAX; i++) {
         struct observed_gpu *to = &out->gpus[out->gpus_count++];
-        keep_text(str_from(g.gpu[i].uuid), to->uuid, sizeof to->uuid);
-        keep_text(str_from(g.gpu[i].name), to->chip, sizeof to->chip);
-        to->memory_mib = g.gpu[i].memory_mib;
+        keep_text(str_from(g->gpu[i].uuid), to->uuid, sizeof to->uuid);
+        keep_text(str_from(g->gpu[i].name), to->chip, sizeof to->chip);
+        to->memory_mib = g->gpu[i].memory_mib;
     }
 }
 
-void machine_read(const char *state_dir, struct device_specs *out)
+void machine_read(struct runtime *r, struct device_specs *out)
 {
     scoped_mem char *room = runtime_alloc(FACTS_BYTES_MAX);
     struct utsname   u;
@@ -91,7 +90,7 @@ void machine_read(const char *state_dir, struct device_specs *out)
     *out              = (struct device_specs){ 0 };
     out->cpus         = cpus();
     out->memory_bytes = memory_bytes(room);
-    if (statvfs(state_dir, &disk) == 0) out->disk_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (statvfs(r->state_dir, &disk) == 0) out->disk_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
 
     struct str model = value_of(read_start("/proc/cpuinfo", room, FACTS_BYTES_MAX), "model name", ':');
     keep_text(model.len ? model : str_from(u.machine), out->cpu_model, sizeof out->cpu_model);
@@ -99,7 +98,7 @@ void machine_read(const char *state_dir, struct device_specs *out)
     if (os.len >= 2 && os.ptr[0] == '"') os = (struct str){ os.ptr + 1, os.len - 2 };
     keep_text(os.len ? os : str_from(u.sysname), out->os, sizeof out->os);
     keep_text(str_from(u.machine), out->arch, sizeof out->arch);
-    read_gpus(out);
+    read_gpus(r, out);
 }
 
 struct err machine_node_usage(struct runtime *r, struct node_id node, struct machine_usage *out)

@@ -6,9 +6,10 @@
 #include "runtime.h"
 
 /* CPUs this process may use and their model, memory (of the machine, or of the cgroup namespace if that has
- * less), what is free where `state_dir` is, OS, architecture, GPUs. Without NVIDIA's library there are no GPUs; a
- * GPU that does not answer is left out. Takes up to some seconds where the driver sleeps: at start and rarely. */
-void machine_read(const char *state_dir, struct device_specs *out);
+ * less), what is free where the state folder is, OS, architecture, GPUs. Without NVIDIA's library there are no GPUs; a
+ * GPU that does not answer is left out. They are counted once a runtime: container_start knows them by the same
+ * numbers. The first time it takes up to some seconds, where the driver sleeps. */
+void machine_read(struct runtime *r, struct device_specs *out);
 
 /* One thing that must be so. */
 struct machine_row {

@@ -37,6 +37,13 @@ void runtime_release(struct runtime *r)
     call(ctx);
 }
 
+const struct gpus *runtime_gpus(struct runtime *r)
+{
+    if (!r->gpus_known) gpus_read(&r->gpus);
+    r->gpus_known = true;
+    return &r->gpus;
+}
+
 /* ---- paths ----------------------------------------------------------------------------------- */
 
 void path_write(char out[RUNTIME_PATH_TEXT], const char *format, ...)

@@ -73,6 +73,9 @@ void  runtime_hold(struct runtime *r);
 void  runtime_release(struct runtime *r);
 void *runtime_alloc(size_t bytes); /* zeroed; the program ends if there is no memory */
 
+/* Read when it is first asked for; one that falls out later keeps its number, so that no other is given for it. */
+const struct gpus *runtime_gpus(struct runtime *r);
+
 /* RUN/nodes/NODE and, with a file, that in it. Paths fit: runtime_open checked the folders' lengths. */
 void node_path(const struct runtime *r, struct node_id node, const char *file, char out[RUNTIME_PATH_TEXT]);
 void node_name(struct node_id node, char out[ID_TEXT + 1]);

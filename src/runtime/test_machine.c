@@ -4,9 +4,9 @@
 
 static void the_machine_is_described(void **state)
 {
-    (void)state;
+    struct rig         *rig = *state;
     struct device_specs s;
-    machine_read("/", &s);
+    machine_read(rig->r, &s);
     assert_in_range(s.cpus, 1, 4096);
     assert_true(s.memory_bytes > (64u << 20));
     assert_true(s.disk_bytes > 0);
