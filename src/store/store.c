@@ -8,6 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TOOL_WAIT_MS \
+    5000 /* while somebody's tool (a backup, sqlite3) holds the file; our own kind is locked out */
+
 enum commit_state { COMMIT_NONE, COMMIT_ASKED, COMMIT_DONE, COMMIT_STOP };
 
 struct store {
@@ -179,6 +182,7 @@ static struct err open_database(struct store *s, struct text *complaint)
     TRY(make_file(s->options.path));
     TRY(store_err(
         sqlite3_open_v2(s->options.path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL)));
+    TRY(store_err(sqlite3_busy_timeout(s->db, TOOL_WAIT_MS)));
     TRY(store_err(sqlite3_exec(s->db, settings, NULL, NULL, NULL)));
     TRY(quick_check(s, complaint));
     TRY(schema_open(s->db, &s->options, complaint));

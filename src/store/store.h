@@ -8,7 +8,8 @@
  *
  * The tables are made from the record types; an older store is brought forward by numbered migrations, a
  * newer one refused. One process at a time: a lock file beside the store (PATH.lock) is held. Readers with a
- * connection of their own (read-only) may look at any time: the journal is a WAL.
+ * connection of their own (read-only) may look at any time: the journal is a WAL. A tool that holds the file
+ * for a moment, a backup say, delays a commit and does not fail it.
  *
  * All functions belong to one thread, the loop's. Only `wake` is called on the store's thread. */
 #ifndef STORE_STORE_H

@@ -6,8 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <sqlite3.h>
 
 static void records_come_back_with_their_lists(void **state)
 {
@@ -134,6 +137,26 @@ static void the_loop_is_woken_when_a_commit_is_durable(void **state)
     store_close(s);
 }
 
+static void a_commit_waits_out_a_tool_that_holds_the_file(void **state)
+{
+    (void)state;
+    struct store  *s = opened();
+    struct outcome o = { 0 };
+    sqlite3       *tool;
+    assert_int_equal(sqlite3_open(store_path, &tool), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(tool, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    put_tally(s, 1, 7);
+    assert_int_equal(store_commit(s, on_done, &o).code, ERR_NONE);
+    usleep(50000); /* a commit that does not wait has failed by then */
+    assert_int_equal(sqlite3_exec(tool, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(tool);
+    await_wake();
+    store_finish(s);
+    assert_int_equal(o.result.code, ERR_NONE);
+    assert_int_equal(loaded(s)->tallies[0].value, 7);
+    store_close(s);
+}
+
 static void closing_waits_for_a_commit_that_runs(void **state)
 {
     (void)state;
@@ -185,6 +208,7 @@ int main(void)
         STORE_TEST(a_deleted_record_leaves_nothing_of_its_list),
         STORE_TEST(a_large_turn_is_kept_whole),
         STORE_TEST(the_loop_is_woken_when_a_commit_is_durable),
+        STORE_TEST(a_commit_waits_out_a_tool_that_holds_the_file),
         STORE_TEST(closing_waits_for_a_commit_that_runs),
         STORE_TEST(a_store_is_open_in_one_place_only),
         STORE_TEST(nobody_else_may_read_the_file),
