@@ -1,5 +1,6 @@
 #include "gateway_int.h"
 
+#include "place_int.h"
 #include "sys/log.h"
 #include "sys/sys.h"
 
@@ -30,7 +31,7 @@ static void take_config(struct gateway *g, const struct gw_config *c, bool resto
     if (!e.code) e = door_open(g->door, g->domain);
     if (!e.code) return;
     log_error("door.open", LOG_ERR(e));
-    gateway_fail(g, e);
+    if (!restoring) gateway_fail(g, e); /* what was kept may be spoilt: ionetd tells again */
 }
 
 static void take_revoke(struct gateway *g, const struct gw_revoke *r, bool restoring)
@@ -190,6 +191,9 @@ static struct err check_options(const struct gateway_options *o)
 {
     if (strlen(o->device_name) > WG_NAME_TEXT - 3) return ERR(INVALID, "the interfaces' name is too long");
     if (strlen(o->host) + sizeof "[]:65535" > MESH_ENDPOINT_TEXT) return ERR(INVALID, "the host is too long");
+    union place place;
+    if (place_read(o->listen, 0, &place).code) return ERR(INVALID, "the address to listen at is not numeric");
+    if (place_read(o->host, 0, &place).code) return ERR(INVALID, "the host is not a numeric address");
     if (!o->meet_port_a || !o->meet_port_b || o->meet_port_a == o->meet_port_b)
         return ERR(INVALID, "the meeting points need two ports");
     return OK;

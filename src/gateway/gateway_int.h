@@ -22,6 +22,7 @@ struct keep { /* saves at most one at a time, on the pool */
     struct net_timer *timer; /* set: something has changed */
     uv_work_t         work;
     bool              working;
+    bool              again;   /* once it has worked: what changed meanwhile, and no timer will */
     struct text       content; /* being written; on the heap */
     struct err        err;
 };
@@ -82,7 +83,7 @@ must_check struct err keep_load_network(struct gateway *g); /* ERR_MISSING: neve
 must_check struct err keep_save_network(struct gateway *g);
 void                  keep_load(struct gateway *g); /* hands the frames that were kept to gateway_take */
 void                  keep_changed(struct gateway *g);
-bool keep_is_idle(struct gateway *g); /* nothing is being written; asks for what is left to be */
-void keep_finish(struct gateway *g);  /* on this thread, what was not written yet */
+bool                  keep_is_idle(const struct gateway *g); /* nothing is being written */
+void                  keep_finish(struct gateway *g); /* what was not written yet, before it is idle again */
 
 #endif

@@ -10,7 +10,6 @@
 #define NETWORK_FILE_BYTES 512
 #define TOLD_BYTES_MAX (64u << 20)
 #define SAVE_AFTER_MS 500
-#define FRAME_BYTES 65536
 
 /* ---- where the network is: HOST, PORT and PIN, one a line -------------------------------------------------- */
 
@@ -52,12 +51,12 @@ struct err keep_save_network(struct gateway *g)
 static void emit(void *ctx, enum link_kind kind, const void *message)
 {
     struct text *t = ctx;
-    if (t->cap - t->len < FRAME_BYTES + 1) {
-        t->cap = t->cap * 2 + FRAME_BYTES + 1;
+    if (t->cap - t->len < LINK_FRAME_BYTES_MAX + 1) {
+        t->cap = t->cap * 2 + LINK_FRAME_BYTES_MAX + 1;
         t->ptr = realloc(t->ptr, t->cap);
         check(t->ptr);
     }
-    struct text frame = { .ptr = t->ptr + t->len, .cap = FRAME_BYTES };
+    struct text frame = { .ptr = t->ptr + t->len, .cap = LINK_FRAME_BYTES_MAX };
     link_write(kind, message, &frame);
     check(!frame.full);
     t->len += frame.len;
@@ -126,14 +125,27 @@ static void on_work(uv_work_t *work)
     save(work->data);
 }
 
+static void saved(struct keep *k)
+{
+    free(k->content.ptr);
+    k->content = (struct text){ 0 };
+    if (k->err.code) log_error("keep.save", LOG_ERR(k->err));
+}
+
+static void save_here(struct keep *k)
+{
+    k->content = write_all(k->gateway);
+    save(k);
+    saved(k);
+}
+
 static void on_saved(uv_work_t *work, int status)
 {
     struct keep *k = work->data;
     (void)status;
     k->working = false;
-    free(k->content.ptr);
-    k->content = (struct text){ 0 };
-    if (k->err.code) log_error("keep.save", LOG_ERR(k->err));
+    saved(k);
+    if (k->again) save_here(k);
     if (k->gateway->stopping) gateway_try_end(k->gateway);
 }
 
@@ -159,7 +171,7 @@ void keep_changed(struct gateway *g)
     if (e.code) log_error("keep.save", LOG_ERR(e));
 }
 
-bool keep_is_idle(struct gateway *g)
+bool keep_is_idle(const struct gateway *g)
 {
     return !g->keep.working;
 }
@@ -169,10 +181,9 @@ void keep_finish(struct gateway *g)
     struct keep *k = &g->keep;
     if (!k->timer) return;
     net_timer_stop(k->timer);
-    k->timer   = NULL;
-    k->content = write_all(g);
-    save(k);
-    free(k->content.ptr);
-    k->content = (struct text){ 0 };
-    if (k->err.code) log_error("keep.save", LOG_ERR(k->err));
+    k->timer = NULL;
+    if (k->working)
+        k->again = true; /* the pool still reads what it was given */
+    else
+        save_here(k);
 }

@@ -14,7 +14,7 @@
 
 static void send_frame(struct gateway *g, enum link_kind kind, const void *message)
 {
-    static char room[NET_FRAME_BYTES_MAX];
+    static char room[LINK_FRAME_BYTES_MAX];
     struct text frame = TEXT_IN(room);
     if (!g->uplink.socket) return;
     link_write(kind, message, &frame);

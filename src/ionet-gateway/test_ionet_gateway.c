@@ -175,6 +175,10 @@ static void what_can_not_work_is_said_at_once(void **state)
                            program, folder),
                      0);
     assert_int_equal(
+        shell("%s --check --state_dir %s/state --host a.name 2>&1 | grep -q 'not a numeric address'", program,
+              folder),
+        0);
+    assert_int_equal(
         shell("%s --port 70000 2>&1 | grep -q -- '--port: the number is out of its range'", program), 0);
     assert_int_equal(shell("printf 'host = 1.2.3.4\\nprot=1\\n' > %s/c && %s --config %s/c 2>&1 | grep -q "
                            "'c:2: there is no such option'",

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#define LINK_FRAME_BYTES 65536
 #define COUNTED_MAX ((int64_t)1 << 52)
 
 static const char *const who_names[LINK_WHO_COUNT] = { "device", "gateway" };
@@ -170,7 +169,7 @@ struct err link_read(struct str frame, enum link_kind *kind, union link_message 
     scoped_json struct json_doc doc = { { NULL } };
     struct json_fault           fault;
     enum link_kind              k;
-    if (frame.len > LINK_FRAME_BYTES) return ERR(LIMIT, "a link frame is too long");
+    if (frame.len > LINK_FRAME_BYTES_MAX) return ERR(LIMIT, "a link frame is too long");
     TRY(json_parse(frame, &doc, &fault));
     if (!kind_of(json_as_str(json_member(doc.root, "kind")), &k))
         return ERR(INVALID, "a link frame of unknown kind");

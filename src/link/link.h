@@ -26,6 +26,7 @@
 #define LINK_PROTOCOL 1
 #define LINK_DOMAIN "ionet link"
 #define LINK_ASSIGN_DOMAIN "ionet assignment"
+#define LINK_FRAME_BYTES_MAX 65536
 #define LINK_PING_MS 1000   /* each side pings that often */
 #define LINK_SILENT_MS 4000 /* and gives a link up after so long without a byte */
 #define LINK_OBSERVED_MS 30000
@@ -172,7 +173,7 @@ union link_message {
     struct gw_count       gw_count;
 };
 must_check struct err link_read(struct str frame, enum link_kind *kind, union link_message *message);
-/* NET_FRAME_BYTES_MAX is room enough. */
+/* LINK_FRAME_BYTES_MAX is room enough. */
 void link_write(enum link_kind kind, const void *message, struct text *out);
 
 struct signature link_prove(const struct sign_key *key, const uint8_t nonce[32]);
