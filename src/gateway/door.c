@@ -117,13 +117,22 @@ static void refuse_err(struct net_request *r, struct err e)
     refuse(r, (struct answer){ e.code == ERR_EXPIRED ? 401 : e.code == ERR_LIMIT ? 503 : 403, e.why });
 }
 
-/* The same address without the ticket. Relative, and never "//host": what the client sent names no other place. */
+/* Where the path begins with its first real letter. Browsers read "//host", "/\\host" and, since they leave out tabs,
+ * "/<tab>/host" as another host's address. */
+static struct str path_proper(struct str path)
+{
+    while (path.len && (path.ptr[0] == '/' || path.ptr[0] == '\\' || (unsigned char)path.ptr[0] <= ' '))
+        path = str_skip(path, 1);
+    return path;
+}
+
+/* The same address without the ticket. What the client sent names no other place than this. */
 static struct err write_location(const struct net_request *r, struct text *out)
 {
     struct str path = net_request_path(r), query = net_request_query(r), part;
     char       before = '?';
-    while (str_starts(path, STR("//"))) path = str_skip(path, 1);
-    text_add(out, path);
+    text_add_char(out, '/');
+    text_add(out, path_proper(path));
     while (query.len) {
         str_split(query, '&', &part, &query);
         if (str_starts(part, STR(QUERY_TICKET))) continue;
