@@ -178,13 +178,14 @@ static void offer_let_go(struct joins *js, struct offer *o)
 static bool may_serve(const struct offer *o, const struct join *j)
 {
     if (!o->tunnels || !id_eq(o->cluster.id, j->ticket.cluster.id)) return false;
+    if (id_is_none(j->ticket.node.id) ? !o->is_head : !id_eq(j->ticket.node.id, o->id)) return false;
     for (unsigned i = 0; i < j->refusals; i++)
         if (id_eq(j->refused_by[i], o->id)) return false;
     return true;
 }
 
 /* The next node to try for this join: the one that is named; else the cluster's head, of which the one that dialled
- * last is the living one; else, where no ticket says who is the head, one after the other. */
+ * last is the living one. */
 static struct offer *offer_choose(struct joins *js, const struct join *j)
 {
     struct offer *best = NULL;
@@ -194,9 +195,7 @@ static struct offer *offer_choose(struct joins *js, const struct join *j)
     }
     for (uint32_t i = 0; i < js->top && id_is_none(j->ticket.node.id); i++) {
         struct offer *o = &js->offers[i];
-        if (!may_serve(o, j)) continue;
-        if (!best || o->is_head > best->is_head || (o->is_head == best->is_head && o->newest > best->newest))
-            best = o;
+        if (may_serve(o, j) && (!best || o->newest > best->newest)) best = o;
     }
     return best && best->idle_count ? best : NULL;
 }
@@ -270,12 +269,13 @@ static void join_try(struct joins *js, struct join *j)
     net_raw_send(t->raw, text_str(&opening));
 }
 
-static void try_waiting(struct joins *js)
+/* Those who wait for this node, while it has a tunnel. Others' waiting costs nothing: to choose is dear. */
+static void try_waiting(struct joins *js, const struct offer *o)
 {
-    for (struct ring *r = js->joins.next, *next; r != &js->joins; r = next) {
+    for (struct ring *r = js->joins.next, *next; r != &js->joins && o->idle_count; r = next) {
         struct join *j = owner_of(r, struct join);
         next           = r->next;
-        if (j->state == JOIN_WAITING) join_try(js, j);
+        if (j->state == JOIN_WAITING && may_serve(o, j)) join_try(js, j);
     }
 }
 
@@ -338,6 +338,7 @@ static void join_up(struct join *j, struct str rest)
     log_info("join.up", LOG_ID("cluster", j->ticket.cluster), LOG_TEXT("service", j->ticket.service),
              LOG_TEXT("user", j->ticket.user), LOG_TEXT("client", j->client));
     if (rest.len) net_raw_send(j->raw, rest);
+    j->joins->bytes += rest.len; /* the splice counts what comes from now on */
     j->splice = net_splice(j->raw, t->raw, on_splice_over, j);
 }
 
@@ -430,7 +431,7 @@ void joins_add_tunnel(struct joins *js, struct net_request *r, const struct tick
     js->idle++;
     ring_push(&o->idle, &t->ring);
     log_debug("tunnel.up", LOG_ID("node", ticket->node), LOG_I64("idle", o->idle_count));
-    try_waiting(js);
+    try_waiting(js, o);
 }
 
 /* ---- a user's side ----------------------------------------------------------------------------------------------------- */

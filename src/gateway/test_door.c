@@ -32,7 +32,7 @@ static void a_join_is_carried_both_ways_until_both_have_ended(void **state)
     nothing_is_left();
     struct door_counts after = door_counts(door);
     assert_int_equal(after.joins, before.joins + 1);
-    assert_true(after.joined_bytes >= before.joined_bytes + strlen("questionanswer"));
+    assert_int_equal(after.joined_bytes, before.joined_bytes + strlen("Helloquestionanswer"));
 }
 
 static void a_join_waits_for_a_tunnel(void **state)
@@ -88,7 +88,7 @@ static void what_one_worker_refuses_another_may_have(void **state)
 {
     (void)state;
     struct end    a, b, user;
-    struct ticket t = ticket_for(TICKET_TUNNEL, ""), u = t;
+    struct ticket t = ticket_for(TICKET_TUNNEL, "head"), u = t;
     u.node = second;
     tunnel_by(&a, &t);
     tunnel_by(&b, &u);
@@ -142,6 +142,26 @@ static void a_join_without_a_node_goes_to_the_head_that_dialled_last(void **stat
     j.node = (struct node_id){ { { 40 } } }; /* one that is not here */
     refused_as("/.ionet/join?service=dashboard", written(&j, &network_key), NULL, "status 503");
     end_close(&old_head);
+    nothing_is_left();
+}
+
+static void a_join_waits_for_the_head_and_takes_no_other_node_meanwhile(void **state)
+{
+    (void)state;
+    struct end    worker, its_head, user;
+    struct ticket w = ticket_for(TICKET_TUNNEL, "");
+    w.node          = second;
+    tunnel_by(&worker, &w);
+    join_start(&user);
+    turn_ms(50);
+    tunnel_open(&its_head);
+    turn_until_got(&its_head, "\n");
+    say(&its_head, "no it has not started\n");
+    turn_until(&user.over);
+    assert_string_equal(user.why, "status 502");
+    turn_until(&its_head.over);
+    assert_int_equal(worker.got_len, 0);
+    end_close(&worker);
     nothing_is_left();
 }
 
@@ -273,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_user_who_leaves_takes_his_tunnel_with_him),
         cmocka_unit_test(what_one_worker_refuses_another_may_have),
         cmocka_unit_test(a_join_without_a_node_goes_to_the_head_that_dialled_last),
+        cmocka_unit_test(a_join_waits_for_the_head_and_takes_no_other_node_meanwhile),
         cmocka_unit_test(a_node_keeps_few_tunnels_waiting),
         cmocka_unit_test(a_tunnel_that_speaks_unasked_is_cut),
         cmocka_unit_test(a_join_needs_the_networks_ticket_for_that_very_service),
