@@ -92,11 +92,11 @@ struct relay {
 
 /* ---- who may ------------------------------------------------------------------------------------------------ */
 
-static bool is_seen_address(const struct side *s, const union place *from)
+static bool is_at(const union place *p, const uint8_t address[16])
 {
-    uint8_t address[16];
-    place_address(from, address);
-    return s->has_seen && memcmp(address, s->seen, 16) == 0;
+    uint8_t own[16];
+    place_address(p, own);
+    return memcmp(own, address, sizeof own) == 0;
 }
 
 static bool was_given(const struct side *s, uint32_t index)
@@ -128,7 +128,7 @@ static bool may_be_looked_at(struct side *s, uint64_t now_ms)
 static bool is_welcome(struct side *s, const struct side *other, const union place *from, const uint8_t *bytes,
                        enum packet_kind kind, uint64_t now_ms)
 {
-    if (!is_seen_address(s, from) || !may_be_looked_at(s, now_ms)) return false;
+    if (!s->has_seen || !is_at(from, s->seen) || !may_be_looked_at(s, now_ms)) return false;
     if (packet_mac1_is_right(kind, bytes, other->mac1_key)) return true;
     return s->is_known && kind == PACKET_DATA && was_given(other, packet_receiver(kind, bytes));
 }
@@ -384,14 +384,20 @@ static void pair_open(struct relay *r, const struct note *note)
     atomic_fetch_add(&r->live, 1);
 }
 
+static void forget(struct relay *r, struct side *s)
+{
+    if (s->is_known) r->changed = true;
+    s->is_known = false;
+}
+
 static void take_seen(struct relay *r, const struct note *note)
 {
     struct pair *p = r->pairs[note->slot];
     if (!p) return;
     struct side *s = &p->side[note->is_b];
-    /* It has moved: what is known of the old place is void. What an earlier run knew is not, the first time. */
-    bool moved = s->has_seen && (!note->has_seen || memcmp(s->seen, note->seen, sizeof s->seen) != 0);
-    if (moved) s->is_known = false;
+    /* It has moved: what is known of the old place is void. What an earlier run knew is not, until it is seen. */
+    bool moved = note->has_seen ? !is_at(&s->place, note->seen) : s->has_seen;
+    if (moved) forget(r, s);
     s->has_seen = note->has_seen;
     memcpy(s->seen, note->seen, sizeof s->seen);
 }
@@ -427,7 +433,7 @@ static void forget_idle(struct relay *r, uint64_t now_ms)
     for (uint32_t slot = 0; slot < r->o.slots; slot++) {
         struct pair *p = r->pairs[slot];
         for (int i = 0; p && i < 2; i++)
-            if (now_ms - p->side[i].heard_ms > RELAY_IDLE_MS) p->side[i].is_known = false;
+            if (now_ms - p->side[i].heard_ms > RELAY_IDLE_MS) forget(r, &p->side[i]);
     }
 }
 

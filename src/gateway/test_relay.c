@@ -334,9 +334,19 @@ static void a_restart_goes_on_with_what_was_known(void **state)
     nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
     let(a, packet, data(packet, 22));
     assert_false(comes(b, QUIET_MS, 4));
+    relay_close(relay);
+
+    /* a has moved meanwhile: nothing goes to its old place, not after another restart either. */
+    const char *const seen[] = { "127.0.0.4:1", "127.0.0.2:1" };
+    for (size_t i = 0; i < countof(seen); i++) {
+        assert_int_equal(relay_open(&o, &relay).code, ERR_NONE);
+        pair_open_with(2, seen[i], "127.0.0.3:1");
+        let(b, packet, data(packet, 11));
+        assert_false(comes(a, QUIET_MS, 4));
+        relay_close(relay);
+    }
     close(a);
     close(b);
-    relay_close(relay);
     unlink(path);
     relay = whole;
     base  = kept;
