@@ -398,16 +398,17 @@ static void end_when_gone(struct meet *m)
 
 static void on_over(void *ctx, struct err why)
 {
-    struct point *p = ctx;
-    struct meet  *m = p->meet;
-    p->device       = NULL;
-    p->ready        = false;
-    p->reading      = false;
+    struct point *p     = ctx;
+    struct meet  *m     = p->meet;
+    bool          lived = p->ready;
+    p->device           = NULL;
+    p->ready            = false;
+    p->reading          = false;
     if (why.code) log_error("meet.lost", LOG_TEXT("device", p->name), LOG_ERR(why));
     /* One that never came to life will not the next time; one that died is made anew. */
-    if (!m->stopping && p->was_ready)
+    if (!m->stopping && lived) {
         make_point(p);
-    else if (!m->stopping) {
+    } else if (!m->stopping) {
         m->why = why;
         meet_stop(m);
     }
