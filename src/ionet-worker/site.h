@@ -54,6 +54,7 @@ struct node {
     struct container      *container;
     bool                   container_runs;
     struct container_exec *witness;
+    uint64_t               line_ms; /* when a line of it was last heard */
     struct tunnel         *tunnels;
     uint64_t               cpu_us, cpu_at_ms;
 };

@@ -93,6 +93,20 @@ static void a_node_serves_is_witnessed_and_reached_and_leaves_nothing(void **sta
     world_until(&w, !again->raw && !logs->raw && world_idle_tunnels(&w) == 0);
 }
 
+static void a_witness_that_never_pauses_is_heard_now_and_then(void **state)
+{
+    (void)state;
+    world_use_recipe(&w, "serve", "0");
+    serve();
+    world_until(&w, w.witnessed_count > 0);
+    uint32_t before = w.witnessed_count, ups = w.ups;
+    world_run_for(&w, 2000);
+    assert_in_range(w.witnessed_count - before, 1, 25);
+    assert_int_equal(w.ups, ups);
+    struct world_tunnel *echo = world_join(&w, "echo");
+    world_until(&w, strstr(echo->got, "ok\ncaller 1\n"));
+}
+
 static bool any_says(struct world_tunnel *const *tunnels, size_t count, const char *what)
 {
     for (size_t i = 0; i < count; i++)
@@ -228,7 +242,7 @@ static void what_no_state_remembers_is_removed_too(void **state)
 static void a_container_that_ends_at_once_is_reported_with_its_reason_and_log(void **state)
 {
     (void)state;
-    world_use_recipe(&w, "fail");
+    world_use_recipe(&w, "fail", WORLD_PAUSE_US);
     struct assignment a = world_assignment(&w, NODE_HEAD, 1);
     world_tell(&w, &a, 1);
     world_until(&w, world_phase(&w, &a) == PHASE_ENDED);
@@ -239,7 +253,7 @@ static void a_container_that_ends_at_once_is_reported_with_its_reason_and_log(vo
     assert_string_equal(world_left(&w, a.node), "");
 
     a.incarnation = 2;
-    world_use_recipe(&w, "serve");
+    world_use_recipe(&w, "serve", WORLD_PAUSE_US);
     memcpy(a.recipe_hash, w.recipe_hash.bytes, sizeof a.recipe_hash);
     world_tell(&w, &a, 1);
     world_until(&w, world_phase(&w, &a) == PHASE_RUNNING);
@@ -306,6 +320,7 @@ static int try_all(void)
     const struct CMUnitTest tests[] = {
         TEST(a_worker_enrols_with_its_token_and_says_what_it_is),
         TEST(a_node_serves_is_witnessed_and_reached_and_leaves_nothing),
+        TEST(a_witness_that_never_pauses_is_heard_now_and_then),
         TEST(two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of),
         TEST(a_killed_worker_comes_back_to_what_still_runs),
         TEST(a_new_address_at_home_is_told_with_the_next_link_and_after_a_restart),

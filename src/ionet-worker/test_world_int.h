@@ -61,6 +61,7 @@ struct world {
     struct device_specs specs;
     uint32_t            observed_count;
     struct witnessed    witnessed;
+    uint32_t            witnessed_count;
     uint32_t            silent_count;
     struct world_tunnel tunnels[WORLD_TUNNELS_MAX];
 };
@@ -89,7 +90,8 @@ static const char world_program[] =
     "close(f);}}\n"
     "int main(int c,char**v){setvbuf(stdout,0,_IOLBF,0);if(c<2)return 2;"
     "if(!strcmp(v[1],\"serve\"))serve(atoi(v[2]));if(!strcmp(v[1],\"call\"))call(v[2],atoi(v[3]));"
-    "if(!strcmp(v[1],\"witness\"))for(;;usleep(200000))if(printf(\"alive %s %s\\n\",v[2],v[3])<0)return 1;"
+    "if(!strcmp(v[1],\"witness\"))for(;;usleep(atoi(v[4]))){if(printf(\"alive %s %s\\n\",v[2],v[3])<0)return 1;"
+    "if(!strcmp(v[4],\"0\"))printf(\"alive 10.99.0.9\\n\");}"
     "printf(\"this can't\\nwork\\n\");return 3;}\n";
 
 static const char world_recipe[] = "name: echo\n"
@@ -114,7 +116,7 @@ static const char world_recipe[] = "name: echo\n"
                                    "worker:\n"
                                    "  command: [/bin/node, call, \"${head}\", \"7000\"]\n"
                                    "witness:\n"
-                                   "  command: [/bin/node, witness, \"${head}\", \"${address}\"]\n"
+                                   "  command: [/bin/node, witness, \"${head}\", \"${address}\", \"%s\"]\n"
                                    "  on: any\n"
                                    "  every_ms: 1000\n"
                                    "  grace_ms: 5000\n"
@@ -126,9 +128,11 @@ static const char world_recipe[] = "name: echo\n"
                                    "ready:\n"
                                    "  timeout_ms: 20000\n";
 
-static inline void world_use_recipe(struct world *w, const char *head_does)
+#define WORLD_PAUSE_US "200000" /* between two lines of a witness; "0": it says one thing and then another */
+
+static inline void world_use_recipe(struct world *w, const char *head_does, const char *pause_us)
 {
-    int length = snprintf(w->recipe, sizeof w->recipe, world_recipe, head_does);
+    int length = snprintf(w->recipe, sizeof w->recipe, world_recipe, head_does, pause_us);
     assert_in_range(length, 1, sizeof w->recipe - 1);
     w->recipe_hash = hash_sha256(str_from(w->recipe));
 }
@@ -253,7 +257,7 @@ static inline void world_on_text(void *ctx, struct net_socket *socket, struct st
     assert_ok(link_read(text, &kind, &m));
     if (kind == LINK_HELLO) world_on_hello(w, &m.hello);
     if (kind == LINK_PROOF) world_on_proof(w, &m.proof);
-    if (kind == LINK_WITNESSED) w->witnessed = m.witnessed;
+    if (kind == LINK_WITNESSED) w->witnessed = m.witnessed, w->witnessed_count++;
     if (kind == LINK_MESH_SILENT) w->silent_count++;
     if (kind != LINK_OBSERVED) return;
     w->observed = m.observed;
@@ -421,7 +425,7 @@ static inline void world_open(struct world *w)
     sys_random(&w->device, sizeof w->device);
     sign_key_from_seed(seed, &w->key, &w->public_key);
     w->epoch = 1;
-    world_use_recipe(w, "serve");
+    world_use_recipe(w, "serve", WORLD_PAUSE_US);
     assert_ok(net_open(&w->net));
     world_open_server(w, 0);
     world_serve_image(w);
