@@ -224,6 +224,7 @@ static void leave_an_event_stream(struct world *w)
     }
     check(send_frame(&l, FRAME_RST, 0, 1, "\0\0\0\x8", 4));
     for (int i = 0; i < 100 && !w->gone; i++) (void)usleep(10000);
+    w->status = (unsigned)w->gone; /* before the loop stops: that tells everybody */
     line_close(&l);
 }
 
@@ -232,6 +233,7 @@ static void who_leaves_an_event_stream_is_noticed(void **state)
     struct world *w = *state;
     listen_for_h2(w);
     meet(w, leave_an_event_stream);
+    assert_int_equal(w->status, 1);
     assert_int_equal(w->gone, 1);
 }
 
