@@ -71,7 +71,8 @@ struct api_options {
 must_check struct err api_open(const struct api_options *options, struct api **out);
 void api_close(struct api *a); /* after net_run, which leaves no request, and before net_close */
 
-void api_request(struct api *a, struct net_request *r); /* on_request of the program's server */
+void api_request(struct api *a, struct net_request *r);  /* on_request of the program's server */
+void api_refuse(struct net_request *r, unsigned status); /* its on_refuse */
 
 void api_pause(struct api *a);  /* from here on the network's memory is ahead of the store */
 void api_resume(struct api *a); /* and here they agree again: what waited is answered */

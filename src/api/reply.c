@@ -148,6 +148,24 @@ void reply_problem(struct net_request *r, const struct api_problem *p)
     free(t.ptr);
 }
 
+/* What the server has refused before it was asked of the API. */
+static struct err refusal_of(unsigned status)
+{
+    switch (status) {
+    case 408: return ERR(TIMEOUT, "the request came too slowly");
+    case 413: return ERR(LIMIT, "the body of the request is too large");
+    case 431: return ERR(LIMIT, "the head of the request is too large");
+    case 501: return ERR(INVALID, "the server does not speak that protocol");
+    case 503: return ERR(LIMIT, "too much is sent at once on this connection");
+    default: return ERR(INVALID, "the request is no well-formed HTTP");
+    }
+}
+
+void api_refuse(struct net_request *r, unsigned status)
+{
+    reply_problem(r, &(struct api_problem){ .error = refusal_of(status), .status = status });
+}
+
 void reply_error(struct net_request *r, struct err e)
 {
     reply_problem(r, &(struct api_problem){ .error = e });

@@ -12,6 +12,12 @@ static void on_request(void *ctx, struct net_request *r)
     api_request(i->api, r);
 }
 
+static void on_refuse(void *ctx, struct net_request *r, unsigned status)
+{
+    (void)ctx;
+    api_refuse(r, status);
+}
+
 static void on_upgrade(void *ctx, struct net_request *r)
 {
     struct ionetd *i = ctx;
@@ -119,6 +125,7 @@ struct err ionetd_serve(struct ionetd *i)
         .http2      = true,
         .on_request = on_request,
         .on_upgrade = on_upgrade,
+        .on_refuse  = on_refuse,
         .ctx        = i,
         .body_max   = API_BODY_BYTES_MAX,
     };

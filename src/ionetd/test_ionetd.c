@@ -135,6 +135,8 @@ static void bad_requests_are_refused_with_their_place(void **state)
     static char large[API_BODY_BYTES_MAX + 1];
     memset(large, ' ', sizeof large);
     assert_int_equal(call(w, "POST", "/v1/quotes", key, (struct str){ large, sizeof large }), 413);
+    assert_int_equal(said_number(w, "status"), 413);
+    assert_string_equal(said(w, "type"), "about:blank#limit");
     assert_int_equal(get(w, "/v1/account", key), 200);
 }
 

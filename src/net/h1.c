@@ -322,13 +322,10 @@ static const struct request_wire h1_wire = { h1_reply, h1_stream_open, h1_stream
 
 static void h1_answer_refusal(struct h1 *h, unsigned status)
 {
-    if (h->request) request_gone(h->request);
-    h->request     = NULL;
-    struct bytes b = { 0 };
-    add_head(&b, status, NULL, 0);
-    bytes_add(&b, STR("connection: close\r\ncontent-length: 0\r\n\r\n"));
-    write_gathered(h->conn, &b);
-    conn_finish(h->conn, "the request was refused");
+    if (!h->request) h->request = request_create(h->server, h->conn, &h1_wire, h);
+    h->keep = false;
+    request_refuse(h->request, status);
+    check(!h->request); /* who words refusals must not keep them */
 }
 
 /* ---- running --------------------------------------------------------------------------------------- */
@@ -344,10 +341,8 @@ static void h1_dispatch(struct h1 *h)
         o->on_request(o->ctx, r);
     else if (o->on_upgrade)
         o->on_upgrade(o->ctx, r);
-    else {
-        r->state = REQUEST_READING;
+    else
         h1_answer_refusal(h, 501);
-    }
 }
 
 /* How many bytes the parser has taken: up to the end of a request at most. */

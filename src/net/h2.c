@@ -32,13 +32,12 @@ struct h2_stream {
     struct ring         ring;
     struct h2          *h2;
     int32_t             id;
-    struct net_request *request; /* null once it is answered */
+    struct net_request *request; /* null once it is answered or refused */
     struct bytes        out;
     uint64_t            since_ms; /* the head began, or the answer last moved */
-    unsigned            refusal;
-    bool                heading; /* its head is not whole yet */
-    bool                ended;   /* nothing is added to `out` any more */
-    bool                heard;   /* the client has sent all of it */
+    bool                heading;  /* its head is not whole yet */
+    bool                ended;    /* nothing is added to `out` any more */
+    bool                heard;    /* the client has sent all of it */
 };
 
 static uint64_t h2_now(const struct h2 *h)
@@ -157,12 +156,8 @@ static const struct request_wire h2_wire = { h2_reply, h2_stream_open, h2_stream
 
 static void stream_refuse(struct h2_stream *s, unsigned status)
 {
-    if (s->refusal) return;
-    s->refusal            = status;
-    struct net_request *r = s->request;
-    stream_forget(s);
-    request_gone(r);
-    stream_answer(s, status, NULL, 0, STR(""), false);
+    request_refuse(s->request, status);
+    check(!s->request); /* who words refusals must not keep them */
 }
 
 static unsigned head_fault(struct net_request *r)
@@ -206,7 +201,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 {
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     (void)flags, (void)user;
-    if (!s || !s->heading || s->refusal || !s->request) return 0; /* trailers say nothing that is asked for */
+    if (!s || !s->heading || !s->request) return 0; /* trailers say nothing that is asked for */
     struct head *head = &s->request->head;
     struct str   n = { (const char *)name, name_len }, v = { (const char *)value, value_len };
     bool         room;
@@ -230,7 +225,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     s->heard = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (s->heading) {
         s->heading     = false;
-        unsigned fault = s->refusal ? 0 : head_fault(s->request);
+        unsigned fault = s->request ? head_fault(s->request) : 0;
         if (fault) stream_refuse(s, fault);
         if (s->request) s->request->body_since_ms = h2_now(s->h2);
     }

@@ -82,6 +82,7 @@ struct net_request *request_create(struct net_server *s, struct conn *c, const s
                                    void *from);
 void                request_destroy(struct net_request *r);
 void                request_gone(struct net_request *r); /* frees it, now or when it is answered */
+void                request_refuse(struct net_request *r, unsigned status);         /* answers and frees it */
 bool                request_take_host(struct net_request *r, struct str authority); /* false: it is malformed */
 bool                request_body_is_slow(const struct net_request *r, uint64_t now_ms);
 

@@ -36,6 +36,16 @@ void request_gone(struct net_request *r)
     request_destroy(r);
 }
 
+void request_refuse(struct net_request *r, unsigned status)
+{
+    const struct net_server_options *o = &r->server->options;
+    r->state                           = REQUEST_ASKED;
+    if (o->on_refuse)
+        o->on_refuse(o->ctx, r, status);
+    else
+        net_reply(r, status, NULL, 0, STR(""));
+}
+
 /* The name in lower case, without the port. Whatever else a host may hold, it holds no blank, no slash and no
  * second opinion ('@', ','). */
 bool request_take_host(struct net_request *r, struct str authority)

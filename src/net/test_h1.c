@@ -140,6 +140,37 @@ static void every_shape_gets_its_answer_byte_by_byte(void **state)
     assert_string_equal(w->said, "");
 }
 
+static void word_refusal(void *ctx, struct net_request *r, unsigned status)
+{
+    const struct net_header type = { STR("x-status"), status == 413 ? STR("large") : STR("other") };
+    (void)ctx;
+    net_reply(r, status, &type, 1, STR("no"));
+}
+
+static void be_refused_twice(struct world *w)
+{
+    static const char *const faults[] = { "POST / HTTP/1.1\r\n" HOST "Content-Length: 1001\r\n\r\n",
+                                          "\x16\x03\x01" };
+    char                     all[4096];
+    for (size_t i = 0; i < countof(faults); i++) {
+        struct line l = line_open(w, "http/1.1", NULL, 0);
+        check(line_send(&l, faults[i], strlen(faults[i])));
+        say(w, (struct str){ all, line_read_all(&l, all, sizeof all) });
+        line_close(&l);
+    }
+}
+
+static void refusals_have_the_words_of_the_program(void **state)
+{
+    struct world *w = *state;
+    world_listen(w, (struct net_server_options){
+                        .on_request = on_request, .on_refuse = word_refusal, .body_max = 1000 });
+    meet(w, be_refused_twice);
+    assert_string_equal(w->said, "HTTP/1.1 413 Content Too Large\r\nx-status: large\r\nconnection: close\r\n"
+                                 "content-length: 2\r\n\r\nno" BAD
+                                 "x-status: other\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno");
+}
+
 static void send_three_ahead(struct world *w)
 {
     static const char three[] = "POST /1 HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nab"
@@ -290,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         world_test(every_shape_gets_its_answer),
         world_test(every_shape_gets_its_answer_byte_by_byte),
+        world_test(refusals_have_the_words_of_the_program),
         world_test(requests_sent_ahead_are_answered_in_order),
         world_test(who_does_not_read_is_not_answered_without_end),
         world_test(an_event_stream_comes_in_chunks),
