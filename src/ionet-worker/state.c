@@ -138,7 +138,7 @@ static struct err open_network(struct site *s)
     if (e.code && e.code != ERR_MISSING) return e;
     if (s->config.token[0])
         TRY(take_token(s, !e.code));
-    else if (e.code && s->config.task == TASK_RUN)
+    else if (e.code)
         return ERR(MISSING, "this device belongs to no network yet: give it a join token");
     memcpy(s->pin.sha256, s->network.pin, sizeof s->pin.sha256);
     return OK;
@@ -170,9 +170,12 @@ struct err state_open(struct site *s)
     state_path(s, "lock", path);
     TRY(sys_lock_file(path, &s->lock_fd));
     TRY(open_key(s));
-    TRY(open_network(s));
+    if (s->config.task == TASK_RUN) TRY(open_network(s));
     TRY(sys_boot_id(s->boot_id));
     sys_random(s->instance, sizeof s->instance);
     struct err e = load(s, "worker.json", &worker_saved_type, s->saved);
-    return e.code == ERR_MISSING ? OK : e;
+    if (!e.code) return OK;
+    memset(s->saved, 0, sizeof *s->saved);
+    /* All is to end, remembered or not. */
+    return e.code == ERR_MISSING || s->config.task == TASK_STOP_ALL ? OK : e;
 }
