@@ -75,21 +75,33 @@ static struct err grow_bytes(struct batch *b, size_t need)
     return OK;
 }
 
-struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type, const void *record,
-                     bool is_deletion)
+static struct change *change_find(const struct batch *b, const struct record_type *const *types, uint32_t type,
+                                  const void *record)
+{
+    if (b->slot_count == 0) return NULL;
+    uint32_t place = b->slots[slot_find(b, types, type, record)];
+    return place ? &b->changes[place - 1] : NULL;
+}
+
+static struct err change_add(struct batch *b, const struct record_type *const *types, uint32_t type,
+                             const void *record, struct change **out)
 {
     size_t size = (types[type]->size + (size_t)ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     TRY(grow_changes(b, types));
     TRY(grow_bytes(b, size));
+    *out  = &b->changes[b->count++];
+    **out = (struct change){ type, false, b->bytes_used };
+    b->bytes_used += size;
+    b->slots[slot_find(b, types, type, record)] = b->count;
+    return OK;
+}
 
-    uint32_t slot = slot_find(b, types, type, record);
-    if (b->slots[slot] == 0) {
-        b->changes[b->count++] = (struct change){ type, false, b->bytes_used };
-        b->slots[slot]         = b->count;
-        b->bytes_used += size;
-    }
-    struct change *c = &b->changes[b->slots[slot] - 1];
-    c->is_deletion   = is_deletion;
+struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type, const void *record,
+                     bool is_deletion)
+{
+    struct change *c = change_find(b, types, type, record);
+    if (!c) TRY(change_add(b, types, type, record, &c));
+    c->is_deletion = is_deletion;
     memcpy(b->bytes + c->at, record, types[type]->size);
     return OK;
 }

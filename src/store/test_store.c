@@ -109,6 +109,21 @@ static void a_large_turn_is_kept_whole(void **state)
     store_close(s);
 }
 
+static void a_turn_changes_so_many_records_and_no_more(void **state)
+{
+    (void)state;
+    struct store *s = opened();
+    for (uint64_t i = 0; i < STORE_CHANGES_MAX; i++) put_tally(s, i, i);
+    put_tally(s, 0, 1); /* no other key */
+    struct tally more = { STORE_CHANGES_MAX, 1 };
+    assert_int_equal(store_put(s, &tally_type, &more).code, ERR_LIMIT);
+    assert_int_equal(store_commit_now(s).code, ERR_LIMIT); /* and nothing is served after that */
+    store_close(s);
+    s = opened();
+    assert_int_equal(loaded(s)->tally_count, 0);
+    store_close(s);
+}
+
 static void the_loop_is_woken_when_a_commit_is_durable(void **state)
 {
     (void)state;
@@ -207,6 +222,7 @@ int main(void)
         STORE_TEST(of_several_puts_of_a_key_the_last_counts),
         STORE_TEST(a_deleted_record_leaves_nothing_of_its_list),
         STORE_TEST(a_large_turn_is_kept_whole),
+        STORE_TEST(a_turn_changes_so_many_records_and_no_more),
         STORE_TEST(the_loop_is_woken_when_a_commit_is_durable),
         STORE_TEST(a_commit_waits_out_a_tool_that_holds_the_file),
         STORE_TEST(closing_waits_for_a_commit_that_runs),
