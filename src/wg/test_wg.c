@@ -359,6 +359,13 @@ static void one_that_died_while_nobody_looked_is_made_anew(void **state)
     remove_device(&w);
 }
 
+/* The signal only asks for it: each thread goes on until it hears of it. */
+static void stop(pid_t pid)
+{
+    kill(pid, SIGSTOP);
+    while (shell("cat /proc/%d/task/*/stat | grep -qv '^[0-9]* ([^)]*) T'", (int)pid) == 0) usleep(1000);
+}
+
 static void one_that_does_not_answer_is_made_anew(void **state)
 {
     (void)state;
@@ -370,7 +377,7 @@ static void one_that_does_not_answer_is_made_anew(void **state)
     assert_int_equal(memo_read(folder, o.name, &memo).code, ERR_NONE);
     wg_leave(w.device);
     turn_until(&w.over);
-    kill(memo.pid, SIGSTOP);
+    stop(memo.pid);
     make(&o, &w);
     await_ready(&w);
     assert_false(w.adopted);
