@@ -27,7 +27,7 @@ struct image_calls {
 /* Succeeds at once (still by callback) if the image is held. Asking twice for one image is two fetches, of which
  * the second finds it there. ERR_INVALID: not a name by digest. ERR_LIMIT: too many wait. Later: ERR_IO: the
  * registry or the disk failed, try again; ERR_MISSING: the registry has none such; ERR_CORRUPT: it is not
- * what the digest says, or nothing that can be unpacked; ERR_LIMIT: too large. */
+ * what the digest says, or nothing that can be unpacked; ERR_LIMIT: too large, or no room on the disk. */
 must_check struct err image_fetch(struct runtime *r, const char *image, const struct image_calls *calls,
                                   void *ctx);
 

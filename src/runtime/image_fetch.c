@@ -15,6 +15,7 @@
 #define MANIFEST_BYTES_MAX (4u << 20) /* what registries allow */
 #define ASK_MS_MAX 60000
 #define STALL_MS_MAX 180000 /* without a byte more */
+#define FILES_SPARE 65536   /* of those that the disk can still hold: an image of empty ones takes no bytes */
 #define LOOK_MS 500
 
 struct image_job {
@@ -104,6 +105,15 @@ static uint64_t free_bytes(const struct runtime *r)
     return statvfs(r->state_dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
 }
 
+/* For so many bytes, and any file at all where the disk has a limit of them. */
+static bool has_room(const struct runtime *r, uint64_t bytes)
+{
+    struct statvfs disk;
+    if (statvfs(r->state_dir, &disk) < 0) return false;
+    bool holds_files = disk.f_files == 0 || disk.f_favail >= FILES_SPARE;
+    return holds_files && free_bytes(r) >= r->disk_bytes_spare + bytes;
+}
+
 static uint64_t folder_bytes(const char *path)
 {
     DIR     *folder = opendir(path);
@@ -144,7 +154,7 @@ static void on_look(uv_timer_t *timer)
     j->done = bytes;
     if (bytes > j->r->image_bytes_max)
         job_stop(j, ERR(LIMIT, "the image is larger than this machine allows"));
-    else if (free_bytes(j->r) < j->r->disk_bytes_spare)
+    else if (!has_room(j->r, 0))
         job_stop(j, ERR(LIMIT, "the disk has no room for the image"));
     else if (j->step == IMAGE_FETCHING && now - j->moved_ms > STALL_MS_MAX)
         job_stop(j, ERR(IO, "nothing more of the image comes from the registry"));
@@ -309,7 +319,7 @@ static void on_asked(void *ctx, const struct child_result *result)
     j->total = manifest_bytes(result->out);
     if (j->total > j->r->image_bytes_max)
         job_over(j, ERR(LIMIT, "the image is larger than this machine allows"));
-    else if (free_bytes(j->r) < j->r->disk_bytes_spare + j->total)
+    else if (!has_room(j->r, j->total))
         job_over(j, ERR(LIMIT, "the disk has no room for the image"));
     else
         job_fetch(j);

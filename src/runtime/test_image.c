@@ -341,6 +341,28 @@ static void what_is_too_large_is_not_fetched(void **state)
     rig_open_runtime(&s->rig);
 }
 
+static void a_disk_that_runs_out_of_files_takes_no_image(void **state)
+{
+    struct shop *s = *state;
+    struct fetch f;
+    char         scarce[400];
+    snprintf(scarce, sizeof scarce, "%s/scarce", s->rig.dir);
+    shell("mkdir %s && mount -t tmpfs -o size=1g,nr_inodes=60000,mode=0711 none %s", scarce, scarce);
+    rig_close_runtime(&s->rig);
+    const struct runtime_options o = { .state_dir        = scarce,
+                                       .run_dir          = s->rig.run_dir,
+                                       .cgroup           = s->rig.cgroup,
+                                       .plain_registries = true,
+                                       .disk_bytes_spare = 1u << 20 };
+    assert_ok(net_open(&s->rig.net));
+    assert_ok(runtime_open(s->rig.net, &o, &s->rig.r));
+    fetch(s, s->small, &f);
+    rig_close_runtime(&s->rig);
+    rig_open_runtime(&s->rig);
+    shell("umount %s", scarce);
+    assert_int_equal(f.e.code, ERR_LIMIT);
+}
+
 static void several_are_fetched_in_turn_and_those_not_wanted_go(void **state)
 {
     struct shop *s = *state;
@@ -400,6 +422,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_layer_that_is_not_what_its_digest_says_is_refused),
         cmocka_unit_test(a_fetch_that_was_cut_short_is_gone_on_with),
         cmocka_unit_test(what_is_too_large_is_not_fetched),
+        cmocka_unit_test(a_disk_that_runs_out_of_files_takes_no_image),
         cmocka_unit_test(several_are_fetched_in_turn_and_those_not_wanted_go),
         cmocka_unit_test(closing_in_the_middle_of_a_fetch_is_well),
     };
