@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define ROOM_BYTES_LEAST (8ull << 30) /* beyond what is spared: a base image, packed and unpacked */
+#define MODPROBE_MS_MAX 5000
 #define TRY_MEMORY_BYTES (64ull << 20)
 
 struct checking {
@@ -18,7 +19,8 @@ struct checking {
     struct machine_calls calls;
     void                *ctx;
     bool                 ok;
-    struct node_id       node; /* of the container that is tried */
+    bool                 has_wireguard; /* in the kernel */
+    struct node_id       node;          /* of the container that is tried */
     char                 root[RUNTIME_PATH_TEXT];
     char                 why[RUNTIME_WHY_TEXT]; /* it failed; "" if it did not */
 };
@@ -84,21 +86,27 @@ static void check_cgroups(struct checking *k)
     tell(k, "swap limit", swap, false, "%s", swap ? "counted" : "swap is not counted: boot with swapaccount=1");
 }
 
+/* On a thread: to load a module may take long. */
+static void find_wireguard(void *ctx)
+{
+    struct checking *k = ctx;
+    char             path[RUNTIME_PATH_TEXT];
+    k->has_wireguard = access("/sys/module/wireguard", F_OK) == 0;
+    if (k->has_wireguard || !program_find("modprobe", path)) return;
+    const char *const args[] = { path, "--quiet", "wireguard", NULL };
+    k->has_wireguard         = child_run_blocking(args, MODPROBE_MS_MAX) == 0;
+}
+
 static void check_mesh(struct checking *k)
 {
     char path[RUNTIME_PATH_TEXT];
-    bool tun = access("/dev/net/tun", R_OK | W_OK) == 0, kernel = access("/sys/module/wireguard", F_OK) == 0;
-    bool program = program_find(k->r->wireguard_go, path), loadable = false;
-    if (!kernel && program_find("modprobe", path)) {
-        const char *const args[] = { path, "--quiet", "wireguard", NULL };
-        loadable                 = child_run_blocking(args, 5000) == 0;
-    }
-    tell(k, "tun", tun, !kernel && !loadable, "%s", tun ? "/dev/net/tun" : "load the module: modprobe tun");
-    bool any = kernel || loadable || (program && tun);
+    bool tun = access("/dev/net/tun", R_OK | W_OK) == 0, program = program_find(k->r->wireguard_go, path);
+    tell(k, "tun", tun, !k->has_wireguard, "%s", tun ? "/dev/net/tun" : "load the module: modprobe tun");
+    bool any = k->has_wireguard || (program && tun);
     tell(k, "wireguard", any, true, "%s",
-         kernel || loadable ? "in the kernel"
-         : any              ? "by wireguard-go"
-                            : "load the module (modprobe wireguard), or install wireguard-go");
+         k->has_wireguard ? "in the kernel"
+         : any            ? "by wireguard-go"
+                          : "load the module (modprobe wireguard), or install wireguard-go");
 }
 
 static void check_disk(struct checking *k)
@@ -199,6 +207,10 @@ static void on_check_netns(void *ctx, struct err e)
 static void on_check(void *ctx)
 {
     struct checking *k = ctx;
+    if (k->r->closing) {
+        free(k);
+        return;
+    }
     check_root(k);
     check_program(k, "skopeo", "fetches images");
     check_program(k, "umoci", "unpacks them");
@@ -220,5 +232,5 @@ void machine_check(struct runtime *r, const struct machine_calls *calls, void *c
 {
     struct checking *k = runtime_alloc(sizeof *k);
     *k                 = (struct checking){ .r = r, .calls = *calls, .ctx = ctx, .ok = true };
-    runtime_soon(r, on_check, k);
+    runtime_work(r, find_wireguard, on_check, k);
 }
