@@ -228,7 +228,7 @@ static bool conn_flush_out(struct conn *c)
         return false;
     }
     c->stall_left = c->flight.len + 1;
-    if (!c->stalls || c->end_asked) deadline_set(c->net, &c->stall, CONN_STALL_MS);
+    if (!c->patient || c->end_asked) deadline_set(c->net, &c->stall, CONN_STALL_MS);
     return false;
 }
 
@@ -320,16 +320,23 @@ void conn_learn_peer(struct conn *c)
     }
 }
 
+/* How long what was sent may go unacknowledged. For Linux that is also how long a reader who lives may keep its window
+ * shut, so the patient leave it to the system's own retries, about a quarter of an hour. */
+static void conn_limit_silence(struct conn *c)
+{
+    uv_os_fd_t fd;
+    unsigned   ms = c->patient ? 0 : CONN_STALL_MS;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 /* A peer whose cable was cut says nothing: silence is probed, and what it does not acknowledge ends it. What is no
  * TCP socket knows none of this. */
 static void conn_tune(struct conn *c)
 {
-    uv_os_fd_t fd;
-    unsigned   unacknowledged_ms = CONN_STALL_MS;
     (void)uv_tcp_nodelay(&c->tcp, 1);
     (void)uv_tcp_keepalive(&c->tcp, 1, CONN_PROBE_AFTER_S);
-    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof unacknowledged_ms);
+    conn_limit_silence(c);
 }
 
 void conn_start(struct conn *c)
@@ -423,6 +430,12 @@ void conn_pause(struct conn *c, bool pause)
         c->reading = false;
     }
     conn_mark(c);
+}
+
+void conn_be_patient(struct conn *c)
+{
+    c->patient = true;
+    conn_limit_silence(c);
 }
 
 void conn_touch(struct conn *c)

@@ -62,7 +62,7 @@ struct conn {
     bool  end_asked; /* ours, after what waits */
     bool  end_sent;  /* close_notify and FIN are on their way */
     bool  finishing; /* what comes is dropped; closes when the peer has ended */
-    bool  stalls;    /* what waits may wait without limit: a splice pushes back instead */
+    bool  patient;   /* what waits may wait without limit: a splice pushes back instead */
     bool  closing;
 };
 
@@ -76,6 +76,7 @@ void         conn_own(struct conn *c, const struct conn_calls *calls, void *owne
 void   conn_write(struct conn *c, struct str bytes);
 size_t conn_waiting(const struct conn *c);
 void   conn_pause(struct conn *c, bool pause);
+void   conn_be_patient(struct conn *c);
 void   conn_touch(struct conn *c);
 void   conn_deadline(struct conn *c, uint64_t after_ms); /* 0: none */
 void   conn_end(struct conn *c);                         /* a half-close, after what waits */

@@ -211,6 +211,7 @@ static const llhttp_settings_t settings = {
 static void exchange_upgrade(struct exchange *x, struct str rest)
 {
     struct conn *c = x->conn;
+    ring_remove(&x->ring); /* the new owner may stop the loop, which ends all that is still in the ring */
     if (!x->calls->on_upgrade(x->owner, &x->head, c, rest)) {
         exchange_finish(x, ERR(CORRUPT, "the server's handshake is wrong"));
         return;

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const struct conn_calls raw_calls;
-
 static void raw_on_bytes(void *owner, struct str bytes)
 {
     struct net_raw *r = owner;
@@ -73,9 +71,9 @@ static struct net_raw *raw_create(struct net *n, const struct net_raw_calls *cal
 /* Nothing from the wire may overtake what was read before: it is held back until that is delivered. */
 static void raw_attach(struct net_raw *r, struct conn *c, struct bytes first)
 {
-    r->conn   = c;
-    r->first  = first;
-    c->stalls = true;
+    r->conn  = c;
+    r->first = first;
+    conn_be_patient(c);
     conn_own(c, &raw_calls, r);
     conn_pause(c, r->paused || first.len);
     if (first.len) conn_touch(c);

@@ -280,6 +280,31 @@ static void a_writer_is_told_when_the_reader_is_behind(void **state)
     assert_string_equal(w->err.why, "the peer reads too slowly");
 }
 
+static void stop_at_once(void *ctx, struct net_socket *s)
+{
+    (void)s;
+    net_stop(((struct world *)ctx)->net);
+}
+
+static void count_close(void *ctx, const char *why)
+{
+    (void)why;
+    ((struct world *)ctx)->done++;
+}
+
+static void the_loop_may_be_stopped_when_it_opens(void **state)
+{
+    struct world                        *w     = *state;
+    static const struct net_socket_calls calls = { .on_open  = stop_at_once,
+                                                   .on_text  = count_text,
+                                                   .on_close = count_close };
+    struct net_socket                   *s;
+    listen_for_sockets(w);
+    assert_int_equal(net_socket_connect(w->net, &w->target, STR("/"), &calls, w, &s).code, ERR_NONE);
+    net_run(w->net);
+    assert_int_equal(w->done, 1);
+}
+
 static void closing_before_it_is_open_is_told(void **state)
 {
     struct world                        *w     = *state;
@@ -301,6 +326,7 @@ int main(void)
         world_test(who_does_not_answer_pings_is_cut),
         world_test(our_client_answers_pings),
         world_test(a_writer_is_told_when_the_reader_is_behind),
+        world_test(the_loop_may_be_stopped_when_it_opens),
         world_test(closing_before_it_is_open_is_told),
     };
     return cmocka_run_group_tests_name("socket", tests, NULL, NULL);

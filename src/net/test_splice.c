@@ -1,4 +1,5 @@
 /* The gateway's moves: taking a connection over at its first head, and joining two byte streams. */
+#include "raw_int.h"
 #include "world_int.h"
 
 #include <errno.h>
@@ -248,6 +249,66 @@ static void a_forwarded_port_pushes_back_and_closes_half_by_half(void **state)
     assert_int_equal(w->a_to_b, w->b_to_a);
 }
 
+/* The system itself would cut a reader whose window stays shut: all that it keeps of that is looked at, since half a
+ * minute is too long for a test. */
+static unsigned silence_ms_of(const struct conn *c)
+{
+    uv_os_fd_t fd;
+    unsigned   ms   = 1;
+    socklen_t  size = sizeof ms;
+    check(uv_fileno((const uv_handle_t *)&c->tcp, &fd) == 0);
+    check(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &size) == 0);
+    return ms;
+}
+
+static void look_at_silence(void *ctx, struct net_raw *r, struct str bytes)
+{
+    struct world *w = ctx;
+    (void)bytes;
+    w->status = silence_ms_of(r->conn);
+    net_stop(w->net);
+}
+
+static void forward_and_speak(void *ctx, struct net_raw *r)
+{
+    static const struct net_raw_calls calls = { .on_bytes = look_at_silence };
+    struct world                     *w     = ctx;
+    check(silence_ms_of(r->conn) == 0); /* accepted by the listener */
+    net_raw_set(r, &calls, w);
+}
+
+static void on_tunnel_open(void *ctx, struct net_raw *r)
+{
+    struct world *w = ctx;
+    w->done         = silence_ms_of(r->conn) == 0; /* dialled */
+    net_stop(w->net);
+}
+
+static void a_reader_of_raw_bytes_may_rest_as_long_as_he_likes(void **state)
+{
+    static const struct net_raw_calls calls = { .on_open = on_tunnel_open };
+    struct world                     *w     = *state;
+    struct net_raw                   *r;
+    world_listen(w, (struct net_server_options){ .on_request = refuse_request, .on_upgrade = tunnel_upgrade });
+    check(!net_raw_connect(w->net, &w->target, STR("/t"), STR("ionet-bytes"), NULL, 0, &calls, w, &r).code);
+    net_run(w->net);
+    assert_int_equal(w->done, 1);
+}
+
+static void an_accepted_reader_of_raw_bytes_may_rest_too(void **state)
+{
+    struct world        *w = *state;
+    struct net_listener *l;
+    assert_int_equal(net_tcp_listen(w->net, "127.0.0.1", 0, forward_and_speak, w, &l).code, ERR_NONE);
+    struct world there = { .target = { .port = net_listener_port(l) } };
+    struct line  line  = { .fd = line_dial(&there, 0) };
+    check(line_send(&line, "x", 1));
+    w->status = 1;
+    net_run(w->net);
+    assert_int_equal(w->status, 0);
+    line_close(&line);
+}
+
 /* ---- ends ------------------------------------------------------------------------------------------ */
 
 static void two_pairs(struct world *w, int ours[2], struct net_raw *raws[2])
@@ -357,6 +418,8 @@ int main(void)
         world_test(a_first_head_that_does_not_begin_is_refused),
         world_test(much_goes_through_two_layers_of_tls_unharmed),
         world_test(a_forwarded_port_pushes_back_and_closes_half_by_half),
+        world_test(a_reader_of_raw_bytes_may_rest_as_long_as_he_likes),
+        world_test(an_accepted_reader_of_raw_bytes_may_rest_too),
         world_test(a_splice_that_is_cut_closes_both_ends),
         world_test(one_end_that_breaks_takes_the_other_along),
         world_test(an_end_that_came_before_the_splice_is_not_lost),
