@@ -44,8 +44,7 @@ static uint32_t slot_find(const struct batch *b, const struct record_type *const
 
 static struct err grow_changes(struct batch *b, const struct record_type *const *types)
 {
-    if (b->count < b->room) return OK;
-    if (b->count >= STORE_CHANGES_MAX) return ERR(LIMIT, "a turn changes too many records");
+    if (b->count < b->room || b->room >= STORE_CHANGES_MAX) return OK;
     uint32_t       room    = b->room ? b->room * 2 : FIRST_CHANGES;
     struct change *changes = realloc(b->changes, room * sizeof *changes);
     if (!changes) return no_memory();
@@ -75,33 +74,22 @@ static struct err grow_bytes(struct batch *b, size_t need)
     return OK;
 }
 
-static struct change *change_find(const struct batch *b, const struct record_type *const *types, uint32_t type,
-                                  const void *record)
-{
-    if (b->slot_count == 0) return NULL;
-    uint32_t place = b->slots[slot_find(b, types, type, record)];
-    return place ? &b->changes[place - 1] : NULL;
-}
-
-static struct err change_add(struct batch *b, const struct record_type *const *types, uint32_t type,
-                             const void *record, struct change **out)
+struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type, const void *record,
+                     bool is_deletion)
 {
     size_t size = (types[type]->size + (size_t)ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     TRY(grow_changes(b, types));
     TRY(grow_bytes(b, size));
-    *out  = &b->changes[b->count++];
-    **out = (struct change){ type, false, b->bytes_used };
-    b->bytes_used += size;
-    b->slots[slot_find(b, types, type, record)] = b->count;
-    return OK;
-}
 
-struct err batch_put(struct batch *b, const struct record_type *const *types, uint32_t type, const void *record,
-                     bool is_deletion)
-{
-    struct change *c = change_find(b, types, type, record);
-    if (!c) TRY(change_add(b, types, type, record, &c));
-    c->is_deletion = is_deletion;
+    uint32_t slot = slot_find(b, types, type, record);
+    if (b->slots[slot] == 0) {
+        if (b->count == STORE_CHANGES_MAX) return ERR(LIMIT, "a turn changes too many records");
+        b->changes[b->count++] = (struct change){ type, false, b->bytes_used };
+        b->slots[slot]         = b->count;
+        b->bytes_used += size;
+    }
+    struct change *c = &b->changes[b->slots[slot] - 1];
+    c->is_deletion   = is_deletion;
     memcpy(b->bytes + c->at, record, types[type]->size);
     return OK;
 }
