@@ -1,6 +1,7 @@
 #include "relay_int.h"
 
 #include "place_int.h"
+#include "sys/log.h"
 #include "sys/sys.h"
 
 #include <errno.h>
@@ -45,7 +46,8 @@ struct side {
 
 struct pair {
     struct side side[2];
-    uint64_t    tokens; /* bytes it may send now */
+    bool        has_ports; /* else they are tried for again */
+    uint64_t    tokens;    /* bytes it may send now */
     uint64_t    tokens_ms;
 };
 
@@ -304,8 +306,9 @@ static void keep_save(struct relay *r, uint64_t now_ms)
     r->changed  = false;
     r->saved_ms = now_ms;
     if (!r->keep_path) return;
-    struct text t = { .cap = 2 * (atomic_load(&r->live) + 1) * RELAY_KNOWN_LINE };
-    t.ptr         = malloc(t.cap);
+    uint64_t    sides = 2 * (atomic_load(&r->live) + atomic_load(&r->failed));
+    struct text t     = { .cap = (sides + 1) * RELAY_KNOWN_LINE };
+    t.ptr             = malloc(t.cap);
     check(t.ptr);
     for (uint32_t i = 0; i < 2 * r->o.slots; i++) {
         const struct side *s = r->pairs[i / 2] ? &r->pairs[i / 2]->side[i % 2] : NULL;
@@ -317,7 +320,8 @@ static void keep_save(struct relay *r, uint64_t now_ms)
         relay_known_write(&k, &t);
     }
     check(!t.full);
-    if (relay_known_save(r->keep_path, text_str(&t)).code) atomic_fetch_add(&r->failed, 1);
+    struct err e = relay_known_save(r->keep_path, text_str(&t));
+    if (e.code) log_error("relay.keep", LOG_ERR(e));
     free(t.ptr);
 }
 
@@ -340,10 +344,10 @@ static void pair_close(struct relay *r, uint32_t slot)
 {
     struct pair *p = r->pairs[slot];
     if (!p) return;
-    for (int i = 0; i < 2; i++) close(p->side[i].fd); /* which takes it out of the epoll set */
+    for (int i = 0; i < 2 && p->has_ports; i++) close(p->side[i].fd); /* which takes it out of the epoll set */
+    atomic_fetch_sub(p->has_ports ? &r->live : &r->failed, 1);
     free(p);
     r->pairs[slot] = NULL;
-    atomic_fetch_sub(&r->live, 1);
 }
 
 static int port_open(const struct relay *r, uint32_t port)
@@ -360,28 +364,35 @@ static int port_open(const struct relay *r, uint32_t port)
     return bind(fd, &at.any, place_size(&at)) < 0 ? -1 : sys_take_fd(&fd);
 }
 
-static void pair_open(struct relay *r, const struct note *note)
+static void pair_listen(struct relay *r, struct pair *p, uint32_t slot)
 {
-    pair_close(r, note->slot);
-    scoped_fd int a = port_open(r, r->o.port_base + 2 * note->slot);
-    scoped_fd int b = port_open(r, r->o.port_base + 2 * note->slot + 1);
-    if (a < 0 || b < 0) {
-        atomic_fetch_add(&r->failed, 1);
-        return;
-    }
-    struct pair *p = calloc(1, sizeof *p);
-    check(p);
+    scoped_fd int a = port_open(r, r->o.port_base + 2 * slot);
+    scoped_fd int b = port_open(r, r->o.port_base + 2 * slot + 1);
+    if (a < 0 || b < 0) return;
     p->side[0].fd = sys_take_fd(&a);
     p->side[1].fd = sys_take_fd(&b);
+    p->has_ports  = true;
+    for (int i = 0; i < 2; i++) {
+        struct epoll_event wanted = { .events = EPOLLIN, .data.ptr = &p->side[i] };
+        check(epoll_ctl(r->epoll, EPOLL_CTL_ADD, p->side[i].fd, &wanted) == 0);
+    }
+    atomic_fetch_sub(&r->failed, 1);
+    atomic_fetch_add(&r->live, 1);
+}
+
+static void pair_open(struct relay *r, const struct note *note)
+{
+    struct pair *p = calloc(1, sizeof *p);
+    check(p);
+    pair_close(r, note->slot);
     for (int i = 0; i < 2; i++) {
         p->side[i].pair = p;
         packet_mac1_key(note->keys[i], p->side[i].mac1_key);
         restore(r, &p->side[i], note->slot, i == 1);
-        struct epoll_event wanted = { .events = EPOLLIN, .data.ptr = &p->side[i] };
-        check(epoll_ctl(r->epoll, EPOLL_CTL_ADD, p->side[i].fd, &wanted) == 0);
     }
     r->pairs[note->slot] = p;
-    atomic_fetch_add(&r->live, 1);
+    atomic_fetch_add(&r->failed, 1);
+    pair_listen(r, p, note->slot);
 }
 
 static void forget(struct relay *r, struct side *s)
@@ -428,12 +439,13 @@ static bool take_notes(struct relay *r)
     return going;
 }
 
-static void forget_idle(struct relay *r, uint64_t now_ms)
+static void tick(struct relay *r, uint64_t now_ms)
 {
     for (uint32_t slot = 0; slot < r->o.slots; slot++) {
         struct pair *p = r->pairs[slot];
         for (int i = 0; p && i < 2; i++)
             if (now_ms - p->side[i].heard_ms > RELAY_IDLE_MS) forget(r, &p->side[i]);
+        if (p && !p->has_ports) pair_listen(r, p, slot);
     }
 }
 
@@ -457,7 +469,7 @@ static void *run(void *ctx)
         if (r->changed && (now_ms - r->saved_ms >= KEEP_MS || !going)) keep_save(r, now_ms);
         if (now_ms - ticked_ms < TICK_MS) continue;
         ticked_ms = now_ms;
-        forget_idle(r, now_ms);
+        tick(r, now_ms);
     }
     for (uint32_t slot = 0; slot < r->o.slots; slot++) pair_close(r, slot);
     return NULL;

@@ -42,7 +42,8 @@ struct relay_counts {
     uint64_t strangers; /* packets refused by the rules above, joined ones as one */
     uint64_t slow;      /* bytes dropped because a pair or a socket had had enough */
     uint64_t pairs;     /* served now */
-    uint64_t failed;    /* pairs that got no ports: taken, or no more descriptors */
+    uint64_t
+        failed; /* pairs without ports now: taken, or no more descriptors; tried for again every few seconds */
 };
 
 must_check struct err relay_open(const struct relay_options *o, struct relay **out);

@@ -267,7 +267,7 @@ static void another_port_of_the_same_address_is_believed_for_an_index_given_out(
     pair_end(3);
 }
 
-static void a_slot_is_used_again_with_other_keys_and_a_taken_port_is_told(void **state)
+static void a_slot_is_used_again_with_other_keys(void **state)
 {
     (void)state;
     uint8_t hello[PACKET_INITIATION_BYTES];
@@ -289,16 +289,30 @@ static void a_slot_is_used_again_with_other_keys_and_a_taken_port_is_told(void *
     close(a);
     close(b);
     pair_end(0);
+    assert_int_equal(relay_set_pair(relay, SLOTS, key_a, key_b).code, ERR_INVALID);
+}
 
+static void a_pair_whose_port_is_taken_is_served_once_it_is_free(void **state)
+{
+    (void)state;
+    struct timespec    step  = { .tv_nsec = 1000000 };
     int                taken = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in at    = { .sin_family = AF_INET, .sin_port = htons(base) };
     assert_int_equal(bind(taken, (void *)&at, sizeof at), 0);
     assert_int_equal(relay_set_pair(relay, 0, key_a, key_b).code, ERR_NONE);
-    for (int i = 0; i < 1000 && !relay_counts(relay).failed; i++)
-        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    relay_set_seen(relay, 0, false, "127.0.0.2:1");
+    relay_set_seen(relay, 0, true, "127.0.0.3:1");
+    for (int i = 0; i < PATIENCE_MS && !relay_counts(relay).failed; i++) nanosleep(&step, NULL);
     assert_int_equal(relay_counts(relay).failed, 1);
+    assert_int_equal(relay_counts(relay).pairs, 0);
     close(taken);
-    assert_int_equal(relay_set_pair(relay, SLOTS, key_a, key_b).code, ERR_INVALID);
+    for (int i = 0; i < 4 * PATIENCE_MS && relay_counts(relay).failed; i++) nanosleep(&step, NULL);
+    assert_int_equal(relay_counts(relay).failed, 0);
+    int a = host_at("127.0.0.2", false, 0), b = host_at("127.0.0.3", true, 0);
+    shake_hands(a, b, 11, 22);
+    close(a);
+    close(b);
+    pair_end(0);
 }
 
 static void a_restart_goes_on_with_what_was_known(void **state)
@@ -392,7 +406,8 @@ int main(void)
         cmocka_unit_test(a_stranger_gets_nothing_through),
         cmocka_unit_test(nobody_is_known_before_the_meeting_point_saw_him),
         cmocka_unit_test(another_port_of_the_same_address_is_believed_for_an_index_given_out),
-        cmocka_unit_test(a_slot_is_used_again_with_other_keys_and_a_taken_port_is_told),
+        cmocka_unit_test(a_slot_is_used_again_with_other_keys),
+        cmocka_unit_test(a_pair_whose_port_is_taken_is_served_once_it_is_free),
         cmocka_unit_test(a_restart_goes_on_with_what_was_known),
         cmocka_unit_test(what_a_pair_may_not_is_dropped),
     };
