@@ -148,6 +148,36 @@ static void a_revoked_cluster_is_cut_and_stays_out_after_a_restart(void **state)
     assert_string_equal(user.why, "status 403");
 }
 
+static void kill_point(char which)
+{
+    assert_int_equal(shell("kill $(sed -n s/^pid=//p %s/state/devices/%s-m-%c.device)", folder, prefix, which),
+                     0);
+}
+
+static void a_meeting_point_that_dies_is_made_anew_with_its_nodes(void **state)
+{
+    (void)state;
+    kill_point('a');
+    turn_until(log_has("meet.lost"));
+    turn_until(log_has("meet.ready device=[^ ]*-m-a .*adopted=0"));
+    turn_until(shell("[ $(wg show %s-m-a peers | wc -l) = 2 ]", prefix) == 0);
+}
+
+static void one_that_can_not_be_made_anew_ends_the_gateway(void **state)
+{
+    (void)state;
+    int status = 0;
+    shell(": > %s/gateway.log", folder);
+    gateway_start(NULL);
+    turn_until(log_has("info ready"));
+    assert_int_equal(shell("ln -sfn /bin/false %s/wireguard-go", folder), 0);
+    kill_point('b');
+    turn_until(waitpid(gateway_pid, &status, WNOHANG) != 0);
+    gateway_pid = 0;
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_int_not_equal(shell("ls /var/run/wireguard | grep -q '^%s-m-'", prefix), 0);
+}
+
 static void it_leaves_nothing_when_it_is_told_to_end(void **state)
 {
     (void)state;
@@ -196,7 +226,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(users_are_joined_to_tunnels),
         cmocka_unit_test(it_restarts_without_the_network_and_serves_as_before),
         cmocka_unit_test(a_revoked_cluster_is_cut_and_stays_out_after_a_restart),
+        cmocka_unit_test(a_meeting_point_that_dies_is_made_anew_with_its_nodes),
         cmocka_unit_test(it_leaves_nothing_when_it_is_told_to_end),
+        cmocka_unit_test(one_that_can_not_be_made_anew_ends_the_gateway),
         cmocka_unit_test(what_can_not_work_is_said_at_once),
     };
     if (argc != 1 || !find_program(argv[0])) return 1;

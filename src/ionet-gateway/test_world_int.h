@@ -258,16 +258,17 @@ static inline int run_and_turn(const char *format, ...)
 
 static inline void gateway_start(const char *token)
 {
-    char state[96], log[96], device[24];
+    char state[96], log[96], device[24], wireguard_go[96];
     snprintf(state, sizeof state, "%s/state", folder);
     snprintf(log, sizeof log, "%s/gateway.log", folder);
+    snprintf(wireguard_go, sizeof wireguard_go, "%s/wireguard-go", folder);
     snprintf(device, sizeof device, "%s-m", prefix);
     gateway_pid = fork();
     if (gateway_pid) return;
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, 2);
     execl(program, program, "--state_dir", state, "--host", GATEWAY, "--listen", GATEWAY, "--wireguard_go",
-          WIREGUARD_GO, "--device_name", device, "--relay_slots", "16", token ? "--token" : "--log_level",
+          wireguard_go, "--device_name", device, "--relay_slots", "16", token ? "--token" : "--log_level",
           token ? token : "info", (char *)NULL);
     _exit(127);
 }
@@ -297,6 +298,7 @@ static inline int open_world(void **state)
     snprintf(folder, sizeof folder, "/tmp/ionet-gateway-XXXXXX");
     snprintf(prefix, sizeof prefix, "ig%ld", (long)getpid());
     if (!mkdtemp(folder) || enter_internet()) return -1;
+    if (shell("ln -s $(readlink -f " WIREGUARD_GO ") %s/wireguard-go", folder)) return -1;
     if (net_authority_open(folder, &pin).code || net_authority_issue(folder, "network", hosts, 1, 90).code)
         return -1;
     sign_key_from_seed(seed, &network_key, &network_public);
