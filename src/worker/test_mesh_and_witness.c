@@ -292,6 +292,22 @@ static void start_again(void)
     tick_after(WORKER_READ_MS);
 }
 
+static void an_address_at_home_that_changes_is_reported_and_kept(void **state)
+{
+    (void)state;
+    static struct observed o;
+    struct worker_input    in = input(IN_INSIDE);
+    in.inside                 = "192.168.7.9:40001";
+    step(in);
+    assert_true(out.observe && out.save);
+    worker_observe(w, now, &o);
+    assert_string_equal(o.nodes[0].inside, in.inside);
+    step(in);
+    assert_false(out.observe);
+    start_again();
+    assert_string_equal(worker_find(w, ref)->inside, in.inside);
+}
+
 static void sessions_of_an_adopted_device_go_on_undisturbed(void **state)
 {
     (void)state;
@@ -538,6 +554,7 @@ int main(void)
         TEST(the_mesh_is_read_only_while_an_answer_is_awaited),
         TEST(what_a_device_holds_beyond_the_map_is_removed),
         TEST(peers_of_an_adopted_device_stay_until_a_map_says_better),
+        TEST(an_address_at_home_that_changes_is_reported_and_kept),
         TEST(sessions_of_an_adopted_device_go_on_undisturbed),
         TEST(a_peer_of_an_adopted_device_that_is_elsewhere_or_silent_is_begun_anew),
         TEST(a_peer_whose_place_changes_is_begun_anew),

@@ -474,26 +474,6 @@ static void a_worker_started_again_adopts_what_runs_and_counts_on(void **state)
     assert_int_equal(worker_find(w, r)->step, STEP_ENDING);
 }
 
-static void an_address_at_home_that_changes_is_reported_and_kept(void **state)
-{
-    (void)state;
-    struct worker_ref   r  = ref_of(2, 1);
-    struct worker_input in = input(IN_INSIDE);
-    in.ref                 = r;
-    in.inside              = "192.168.7.9:40001";
-    tell_one(1, 2, 1);
-    step(in); /* there is no device yet */
-    assert_string_equal(report_of(r).inside, "");
-    serve(2, 1);
-    step(in);
-    assert_true(out.observe);
-    assert_string_equal(report_of(r).inside, "192.168.7.9:40001");
-    step(in);
-    assert_false(out.observe || out.save);
-    start_anew("boot-one", &saved);
-    assert_string_equal(worker_find(w, r)->inside, "192.168.7.9:40001");
-}
-
 static void a_container_that_ended_meanwhile_is_reported_as_ended(void **state)
 {
     (void)state;
@@ -607,7 +587,6 @@ int main(void)
         TEST(no_more_is_reported_as_served_than_is_nearly_on_the_disk),
         TEST(reports_come_on_change_and_every_five_seconds_while_serving),
         TEST(a_worker_started_again_adopts_what_runs_and_counts_on),
-        TEST(an_address_at_home_that_changes_is_reported_and_kept),
         TEST(a_container_that_ended_meanwhile_is_reported_as_ended),
         TEST(after_a_reboot_nothing_is_started_until_the_network_says_so),
         TEST(stopping_all_ends_what_runs_and_starts_nothing),
