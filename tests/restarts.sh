@@ -1,6 +1,6 @@
 #!/bin/bash
-# What outlives what: workers and the gateway are killed and started again under a cluster that works, and a machine is
-# lost before its cluster is ready. On one network with four workers.
+# What outlives what: workers and the gateway are killed and started again under a cluster that works, a machine is lost
+# before its cluster is ready, and one is alone while its gateway is away. On one network with four workers.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/network.bash"
 
@@ -113,6 +113,27 @@ a_machine_that_is_lost_before_ready_gives_its_place_to_another() {
     await 30000 "the lost machine is not ready again" worker_is_ready "$lost"
 }
 
+# No other node sees it: its gateway does, and is away for a while. It began to serve before and goes on after.
+a_machine_that_is_alone_is_charged_for_what_the_gateway_saw() {
+    local since_ms away_ms
+    cluster=$(user cluster create --recipe ray --quantity 1 --duration 1h --name alone --json | jq -r .id)
+    user cluster watch "$cluster" --ready || fail "it did not become ready"
+    sleep 4
+    kill -KILL "$(pid_of gateway)"
+    since_ms=$(now_ms)
+    sleep 4
+    start_gateway
+    away_ms=$(($(now_ms) - since_ms))
+    sleep 5
+    user cluster terminate "$cluster" --wait || fail "it did not end"
+    bill_is_settled || fail "the bill is wrong"
+    echo "    of $(ask '.nodes[0] | .closed_ms - .passed_ms') ms it reported $(ask '.nodes[0].served_ms'), the gateway was away for $away_ms and saw $(ask '.nodes[0].seen_ms')"
+    cluster_is ".nodes[0] as \$n | \$n.seen_ms >= 4000 and \$n.seen_ms <= \$n.closed_ms - \$n.passed_ms - $away_ms" ||
+        fail "the node is $(ask .nodes)"
+    cluster_is '.charged_micros == (.price_micros_per_hour * .nodes[0].seen_ms / 3600000 | floor)' ||
+        fail "its bill is $(show)"
+}
+
 bring_up
 hire
 jobs=$root/demo/jobs
@@ -122,3 +143,4 @@ check the_heads_log_can_be_read
 check more_time_can_be_paid_for
 check a_quote_of_too_many_says_how_many_there_are
 check a_machine_that_is_lost_before_ready_gives_its_place_to_another
+check a_machine_that_is_alone_is_charged_for_what_the_gateway_saw

@@ -1,5 +1,7 @@
 #include "cluster.h"
 
+#include <string.h>
+
 const char *const cluster_state_names[CLUSTER_STATE_COUNT] = {
     [CLUSTER_RESERVED] = "reserved", [CLUSTER_IMAGES] = "images",     [CLUSTER_MESH] = "mesh",
     [CLUSTER_STARTING] = "starting", [CLUSTER_CHECKING] = "checking", [CLUSTER_READY] = "ready",
@@ -94,9 +96,10 @@ static const struct field node_fields[] = {
     FIELD_MS(struct node, passed, "passed_ms", SEEN_OWNER, STORED, "when it passed its first check"),
     FIELD_MS(struct node, closed, "closed_ms", SEEN_OWNER, STORED, "when it stopped to count"),
     FIELD_U64(struct node, served_ms, 0, SPAN_MS_MAX, SEEN_OWNER, STORED | COLUMN, "reported by its worker"),
-    FIELD_U64(struct node, seen_ms, 0, RECORD_INT_MAX, SEEN_OWNER, STORED, "witnessed by another node"),
-    FIELD_ID(struct node, seen_by, SEEN_OPERATOR, STORED, "the node whose witness that was"),
+    FIELD_U64(struct node, seen_ms, 0, RECORD_INT_MAX, SEEN_OWNER, STORED, "witnessed by another"),
+    FIELD_ID(struct node, seen_by, SEEN_OPERATOR, STORED, "the node or gateway whose witness that was"),
     FIELD_U64(struct node, seen_last, 0, RECORD_INT_MAX, SEEN_NOBODY, STORED, "what that witness last said"),
+    FIELD_BYTES(struct node, seen_run, SEEN_NOBODY, STORED, "the gateway's instance that said it"),
     FIELD_MICROS(struct node, charged, "charged_micros", 0, SEEN_OWNER, STORED | COLUMN, "settled so far"),
     FIELD_MICROS(struct node, fee, "fee_micros", 0, SEEN_OWNER, STORED, "of that, the network's"),
     FIELD_BYTES(struct node, mesh_key, SEEN_OPERATOR, STORED, "WireGuard, public"),
@@ -149,10 +152,22 @@ void node_reported(struct node *n, uint64_t served_ms)
 void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms)
 {
     if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
-    uint64_t before = id_eq(n->seen_by.id, by.id) ? n->seen_last : 0;
+    uint64_t before = id_eq(n->seen_by, by.id) ? n->seen_last : 0;
     if (seen_ms > before) n->seen_ms += seen_ms - before;
-    n->seen_by   = by;
+    n->seen_by   = by.id;
     n->seen_last = seen_ms;
+}
+
+void node_probed(struct node *n, struct gateway_id by, const uint8_t run[16], uint64_t seen_ms)
+{
+    if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
+    bool first = id_is_none(n->seen_by), same = id_eq(n->seen_by, by.id);
+    bool goes_on = same && memcmp(n->seen_run, run, sizeof n->seen_run) == 0;
+    if (goes_on && seen_ms <= n->seen_last) return;
+    if (first || same) n->seen_ms += seen_ms - (goes_on ? n->seen_last : 0);
+    n->seen_by   = by.id;
+    n->seen_last = seen_ms;
+    memcpy(n->seen_run, run, sizeof n->seen_run);
 }
 
 static uint64_t lesser(uint64_t a, uint64_t b)

@@ -16,8 +16,8 @@
  * so that a repeated, lost or late report changes nothing. A closing node's last reports still count for NODE_CLOSING_MS,
  * up to the moment it was closed; after that nothing does.
  *
- * A cluster of one node has no other node to watch it: its own witness counts, so its supplier's word is all there is, and
- * `seen` says nothing. A witness through the gateway's tunnel, which would be none of his, is not there yet. */
+ * A cluster of one node has no other node to watch it: the gateway does, through the node's tunnel, from the time it is
+ * ready. Its own witness says only when that is. */
 #ifndef CLUSTER_CLUSTER_H
 #define CLUSTER_CLUSTER_H
 
@@ -101,10 +101,11 @@ struct node {
     struct instant    made;
     struct instant    passed; /* its first check */
     struct instant    closed;
-    uint64_t          served_ms; /* reported */
-    uint64_t          seen_ms;   /* witnessed */
-    struct node_id    seen_by;   /* whose witness that was last */
-    uint64_t          seen_last; /* what that one last said */
+    uint64_t          served_ms;    /* reported */
+    uint64_t          seen_ms;      /* witnessed */
+    struct id         seen_by;      /* whose witness that was last: a node's, or a gateway */
+    uint64_t          seen_last;    /* what that one last said */
+    uint8_t           seen_run[16]; /* of the gateway: the instance that said it */
     struct money      charged;
     struct money      fee;
     uint8_t           mesh_key[MESH_KEY_BYTES];
@@ -143,6 +144,10 @@ void node_reported(struct node *n, uint64_t served_ms);
  * added from there counts. Of another witness than before all counts, since it watches only after that one is closed: the
  * caller lets no witness speak that is. */
 void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms);
+/* The same of a gateway, which counts from nothing in each of its runs: of a new run of the same gateway all counts; less
+ * than before in one run is an old report. Two gateways may see it at once, so another than before starts from what it
+ * says now. */
+void node_probed(struct node *n, struct gateway_id by, const uint8_t run[16], uint64_t seen_ms);
 
 /* The counted time: the least of reported, elapsed until now (or its closing) and seen; 0 before it serves. */
 struct span node_counted(const struct node *n, struct instant now);

@@ -70,6 +70,34 @@ static void what_one_witness_after_the_other_says_is_counted_once(void **state)
     assert_int_equal(x.served_ms, 0);
 }
 
+/* One row a report of a gateway: which, in which of its runs, what it says in all, what has been seen after it. */
+static void a_gateway_that_starts_again_loses_and_gains_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t  by, run;
+        uint64_t says, seen;
+    } rows[] = {
+        { 1, 1, 1000, 1000 },                                               /* the first */
+        { 1, 1, 3000, 3000 },  { 1, 1, 3000, 3000 },  { 1, 1, 1000, 3000 }, /* lost one; repeated; late */
+        { 1, 1, 4000, 4000 },                        /* and the late one has changed nothing */
+        { 1, 2, 500, 4500 },   { 1, 2, 2500, 6500 }, /* it was started again */
+        { 1, 3, 9000, 15500 },                       /* again, and long unheard */
+        { 2, 1, 8000, 15500 }, { 2, 1, 8200, 15700 }, { 1, 3, 9500, 15700 }, /* two at once: no time twice */
+        { 1, 3, 9600, 15800 },
+    };
+    const uint8_t runs[4][16] = { { 0 }, { 1 }, { 2 }, { 3 } };
+    struct node   x           = { .state = NODE_SERVING };
+    for (size_t i = 0; i < countof(rows); i++) {
+        node_probed(&x, (struct gateway_id){ { { rows[i].by } } }, runs[rows[i].run], rows[i].says);
+        assert_int_equal(x.seen_ms, rows[i].seen);
+    }
+    node_probed(&x, (struct gateway_id){ { { 1 } } }, runs[3], UINT64_MAX);
+    x.state = NODE_CLOSED;
+    node_probed(&x, (struct gateway_id){ { { 1 } } }, runs[3], 9900);
+    assert_int_equal(x.seen_ms, 15800);
+}
+
 static void a_lease_ends_with_what_was_paid_or_after_six_hours(void **state)
 {
     (void)state;
@@ -87,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(states_follow_each_other_only_as_the_manual_says),
         cmocka_unit_test(what_one_witness_after_the_other_says_is_counted_once),
+        cmocka_unit_test(a_gateway_that_starts_again_loses_and_gains_nothing),
         cmocka_unit_test(a_lease_ends_with_what_was_paid_or_after_six_hours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,11 @@ uint16_t door_port(const struct door *d)
     return d->server ? net_server_port(d->server) : 0;
 }
 
+struct joins *door_joins(struct door *d)
+{
+    return d->joins;
+}
+
 void door_revoke(struct door *d, struct cluster_id cluster)
 {
     joins_cut(d->joins, &cluster);

@@ -51,6 +51,7 @@ struct door_counts door_counts(const struct door *d);
 
 struct joins;
 
+struct joins *door_joins(struct door *d);
 struct joins *joins_create(struct net *n, uint32_t join_ms);
 void          joins_free(struct joins *js);
 /* A worker's connection, for a node by its ticket. Answers the request. */
@@ -58,6 +59,20 @@ void joins_add_tunnel(struct joins *js, struct net_request *r, const struct tick
 /* A user's connection by its ticket. `plain`: the request is answered with 101 once there is a tunnel; else the whole
  * connection is taken, as it is. Either way the request is answered here. */
 void joins_add(struct joins *js, struct net_request *r, const struct ticket *t, bool plain);
+/* A connection of our own by a ticket, as a user would have it, but not counted among theirs. on_up: the service is
+ * connected, and `rest` is what it has said already. on_over comes once, last: also by join_end, when it never was up, or
+ * within_ms after its opening. Null: the loop is stopping. */
+struct join;
+struct joins_own_calls {
+    void (*on_up)(void *ctx, struct join *j, struct str rest);
+    void (*on_bytes)(void *ctx, struct join *j, struct str bytes);
+    void (*on_over)(void *ctx, const char *why);
+};
+struct join *joins_open(struct joins *js, const struct ticket *t, uint32_t within_ms,
+                        const struct joins_own_calls *own, void *ctx);
+void         join_say(struct join *j, struct str bytes); /* while it is up */
+void         join_end(struct join *j, const char *why);
+
 void joins_cut(struct joins *js, const struct cluster_id *only); /* null: all */
 void joins_count(const struct joins *js, struct door_counts *out);
 

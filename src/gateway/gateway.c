@@ -36,10 +36,12 @@ static void take_config(struct gateway *g, const struct gw_config *c, bool resto
 
 static void take_revoke(struct gateway *g, const struct gw_revoke *r, bool restoring)
 {
+    uplink_send_probed(g); /* for the last time of those that end */
     for (uint32_t i = 0; i < r->clusters_count; i++) {
         struct cluster_id cluster = r->clusters[i].cluster;
         if (!restoring) log_info("revoke", LOG_ID("cluster", cluster));
         pass_revoke(&g->pass, cluster);
+        probes_revoke(g->probes, cluster);
         door_revoke(g->door, cluster);
     }
 }
@@ -51,6 +53,7 @@ void gateway_take(struct gateway *g, enum link_kind kind, const union link_messa
     case LINK_GW_CONFIG: take_config(g, &m->gw_config, restoring); break;
     case LINK_GW_MEET: meet_take_meet(g->meet, &m->gw_meet); break;
     case LINK_GW_RELAY: meet_take_relay(g->meet, &m->gw_relay); break;
+    case LINK_GW_PROBE: probes_take(g->probes, &m->gw_probe); break;
     case LINK_GW_REVOKE: take_revoke(g, &m->gw_revoke, restoring); break;
     case LINK_GW_SEEN:
         if (restoring) meet_restore_seen(g->meet, &m->gw_seen);
@@ -74,6 +77,11 @@ void gateway_try_end(struct gateway *g)
 static void on_seen(void *ctx)
 {
     uplink_send_seen(ctx);
+}
+
+static void on_counted(void *ctx)
+{
+    uplink_send_probed(ctx);
 }
 
 static void on_ready(void *ctx)
@@ -102,6 +110,7 @@ void gateway_stop(struct gateway *g)
     keep_finish(g);
     g->stopping = true;
     uplink_close(g);
+    probes_stop(g->probes);
     door_close(g->door);
     meet_stop(g->meet);
     gateway_try_end(g);
@@ -184,6 +193,15 @@ static struct err open_parts(struct gateway *g)
     TRY(relay_open(&relay, &g->relay));
     meet.relay = g->relay;
     door_init(&door, &g->door);
+
+    struct probes_options probes = { .net        = g->net,
+                                     .joins      = door_joins(g->door),
+                                     .domain     = g->domain,
+                                     .every_ms   = GATEWAY_PROBE_MS,
+                                     .answer_ms  = GATEWAY_PROBE_ANSWER_MS,
+                                     .on_counted = on_counted,
+                                     .ctx        = g };
+    TRY(probes_open(&probes, &g->probes));
     return meet_open(&meet, &calls, g, &g->meet);
 }
 
@@ -231,6 +249,7 @@ void gateway_free(struct gateway *g)
     if (!g) return;
     relay_close(g->relay);
     meet_free(g->meet);
+    probes_free(g->probes);
     door_free(g->door);
     sys_close(&g->lock);
     explicit_bzero(g, sizeof *g);

@@ -1,5 +1,6 @@
 /* gateway.h: the data plane of a network: joins users' connections to the tunnels that workers have dialled, is
- * the meeting point of the meshes, and relays the pairs that can't reach each other.
+ * the meeting point of the meshes, relays the pairs that can't reach each other, and sees whether nodes that are alone in
+ * their clusters serve.
  *
  * It is an enrolled client of ionetd and decides nothing: whom it meets, relays and refuses it is told over its link. What
  * it was told last it keeps on its disk, so it restarts and serves without ionetd. A ticket is checked with the
@@ -17,7 +18,9 @@
 
 #define GATEWAY_NODES_MAX 65536
 #define GATEWAY_TUNNELS_A_NODE_MAX 8
-#define GATEWAY_JOIN_MS 10000 /* a join that no tunnel took by then is refused */
+#define GATEWAY_JOIN_MS 10000        /* a join that no tunnel took by then is refused */
+#define GATEWAY_PROBE_MS 1000        /* so often a node that is alone is asked whether it serves */
+#define GATEWAY_PROBE_ANSWER_MS 3000 /* so long its answer may take, the wait for a tunnel included */
 #define GATEWAY_SEEN_FAST_MS 50
 #define GATEWAY_SEEN_SLOW_MS 500
 #define GATEWAY_COUNT_MS 10000

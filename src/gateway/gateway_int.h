@@ -2,6 +2,7 @@
  *
  *   uplink.c   the link to ionetd: frames in, places and counts out
  *   keep.c     what must survive a restart
+ *   probe.c    whether nodes that are alone serve
  *   gateway.c  makes the parts, hands each frame to the part that it is for, ends them in order */
 #ifndef GATEWAY_GATEWAY_INT_H
 #define GATEWAY_GATEWAY_INT_H
@@ -11,6 +12,7 @@
 #include "link/link.h"
 #include "meet_int.h"
 #include "pass_int.h"
+#include "probe_int.h"
 #include "relay_int.h"
 
 #include <uv.h>
@@ -63,6 +65,7 @@ struct gateway {
     struct relay       *relay;
     struct meet        *meet;
     struct door        *door;
+    struct probes      *probes;
     struct uplink       uplink;
     struct keep         keep;
     bool                stopping, meet_is_over, over;
@@ -77,6 +80,7 @@ void gateway_try_end(struct gateway *g); /* a part is over: perhaps that was the
 
 void uplink_open(struct gateway *g);
 void uplink_send_seen(struct gateway *g);
+void uplink_send_probed(struct gateway *g);
 void uplink_close(struct gateway *g);
 
 must_check struct err keep_load_network(struct gateway *g); /* ERR_MISSING: never was in one */

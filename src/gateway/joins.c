@@ -57,6 +57,9 @@ struct join {
     struct id           refused_by[REFUSALS_MAX]; /* nodes whose worker said no */
     unsigned            refusals;
     char                refused[LINE_MAX]; /* why the last of them did */
+
+    const struct joins_own_calls *own; /* null: a user's */
+    void                         *ctx;
 };
 
 struct joins {
@@ -206,21 +209,36 @@ static void join_free(struct join *j)
 {
     net_timer_stop(j->timer);
     ring_remove(&j->ring);
-    j->joins->live--;
+    if (!j->own) j->joins->live--;
     free(j);
+}
+
+static void let_tunnel_go(struct join *j)
+{
+    if (!j->tunnel) return;
+    j->tunnel->join = NULL;
+    net_raw_close(j->tunnel->raw);
+}
+
+static void own_over(struct join *j, const char *why)
+{
+    j->own->on_over(j->ctx, why);
+    let_tunnel_go(j);
+    join_free(j);
 }
 
 static void join_refuse(struct join *j, unsigned status, const char *why)
 {
     j->state = JOIN_OVER;
+    if (j->own) {
+        own_over(j, why);
+        return;
+    }
     log_info("join.refused", LOG_ID("cluster", j->ticket.cluster), LOG_TEXT("service", j->ticket.service),
              LOG_TEXT("client", j->client), LOG_I64("status", status), LOG_TEXT("why", why));
     if (j->request) net_reply(j->request, status, NULL, 0, str_from(why));
     if (j->raw) raw_refuse(j->joins->net, j->raw, status, str_from(why));
-    if (j->tunnel) {
-        j->tunnel->join = NULL;
-        net_raw_close(j->tunnel->raw);
-    }
+    let_tunnel_go(j);
     join_free(j);
 }
 
@@ -311,10 +329,7 @@ static void on_client_close(void *ctx, const char *why)
     struct join *j = ctx;
     (void)why;
     j->raw = NULL;
-    if (j->tunnel) {
-        j->tunnel->join = NULL;
-        net_raw_close(j->tunnel->raw);
-    }
+    let_tunnel_go(j);
     join_free(j);
 }
 
@@ -324,6 +339,12 @@ static const struct net_raw_calls client_calls = { .on_bytes = on_client_bytes, 
 static void join_up(struct join *j, struct str rest)
 {
     struct tunnel *t = j->tunnel;
+    j->state         = JOIN_JOINED;
+    t->state         = TUNNEL_JOINED;
+    if (j->own) {
+        j->own->on_up(j->ctx, j, rest);
+        return;
+    }
     if (j->request) {
         struct net_request *r = j->request;
         j->request            = NULL;
@@ -331,8 +352,6 @@ static void join_up(struct join *j, struct str rest)
         check(j->raw);
     }
     j->joins->count++;
-    j->state = JOIN_JOINED;
-    t->state = TUNNEL_JOINED;
     net_timer_stop(j->timer);
     j->timer = NULL;
     log_info("join.up", LOG_ID("cluster", j->ticket.cluster), LOG_TEXT("service", j->ticket.service),
@@ -368,7 +387,12 @@ static void tunnel_on_bytes(void *ctx, struct net_raw *r, struct str bytes)
 {
     struct tunnel *t = ctx;
     struct str     line, rest;
-    if (t->state != TUNNEL_OPENING || !t->join) {
+    struct join   *j = t->join;
+    if (t->state == TUNNEL_JOINED && j) { /* of our own: a user's is spliced */
+        j->own->on_bytes(j->ctx, j, bytes);
+        return;
+    }
+    if (t->state != TUNNEL_OPENING || !j) {
         net_raw_close(r); /* it was not asked */
         return;
     }
@@ -401,7 +425,12 @@ static void tunnel_on_close(void *ctx, const char *why)
     ring_remove(&t->ring);
     offer_let_go(js, t->offer);
     free(t);
-    if (j) join_again(j);
+    if (!j) return;
+    j->tunnel = NULL;
+    if (j->state == JOIN_JOINED)
+        join_refuse(j, 502, "the service closed the connection");
+    else
+        join_again(j);
 }
 
 void joins_add_tunnel(struct joins *js, struct net_request *r, const struct ticket *ticket)
@@ -467,6 +496,34 @@ void joins_add(struct joins *js, struct net_request *r, const struct ticket *tic
         join_refuse(j, 503, e.why);
     else
         join_try(js, j);
+}
+
+/* ---- our own side -------------------------------------------------------------------------------------------------- */
+
+struct join *joins_open(struct joins *js, const struct ticket *ticket, uint32_t within_ms,
+                        const struct joins_own_calls *own, void *ctx)
+{
+    struct join *j = calloc(1, sizeof *j);
+    check(j);
+    *j = (struct join){ .joins = js, .ticket = *ticket, .own = own, .ctx = ctx };
+    ring_push(&js->joins, &j->ring);
+    if (net_timer_start(js->net, within_ms, 0, on_timeout, j, &j->timer).code) {
+        join_free(j);
+        return NULL;
+    }
+    join_try(js, j);
+    return j;
+}
+
+void join_say(struct join *j, struct str bytes)
+{
+    net_raw_send(j->tunnel->raw, bytes);
+}
+
+void join_end(struct join *j, const char *why)
+{
+    j->state = JOIN_OVER;
+    own_over(j, why);
 }
 
 void joins_cut(struct joins *js, const struct cluster_id *only)

@@ -79,6 +79,7 @@ static struct text write_all(struct gateway *g)
     if (!id_is_none(g->known.id)) emit(&t, LINK_WELCOME, &g->known);
     emit_config(g, &t);
     meet_write(g->meet, emit, &t);
+    probes_write(g->probes, emit, &t);
     uint64_t count = g->pass.revoked_count, first = count > PASS_REVOKED_MAX ? count - PASS_REVOKED_MAX : 0;
     for (uint64_t i = first; i < count; i++) {
         r.clusters[r.clusters_count++].cluster = g->pass.revoked[i % PASS_REVOKED_MAX];

@@ -63,6 +63,10 @@ static int open_world(void **state)
     door.cert_path = gateway->cert_path;
     door.key_path  = gateway->key_path;
     door_init(&door, &gateway->door);
+    struct probes_options probes = {
+        .net = net, .joins = door_joins(gateway->door), .domain = gateway->domain, .every_ms = GATEWAY_PROBE_MS
+    };
+    if (probes_open(&probes, &gateway->probes).code) return -1;
     meet.net   = net;
     meet.relay = gateway->relay;
     return meet_open(&meet, &calls, gateway, &gateway->meet).code != ERR_NONE;

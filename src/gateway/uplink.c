@@ -62,6 +62,13 @@ void uplink_send_seen(struct gateway *g)
     }
 }
 
+void uplink_send_probed(struct gateway *g)
+{
+    static struct gw_probed probed;
+    if (!g->uplink.welcome) return;
+    while (probes_take_unsent(g->probes, &probed)) send_frame(g, LINK_GW_PROBED, &probed);
+}
+
 static void on_count(void *ctx)
 {
     struct gateway     *g     = ctx;
@@ -112,11 +119,14 @@ static void on_welcome(struct gateway *g)
     send_up(g);
     meet_all_unsent(g->meet);
     uplink_send_seen(g);
+    probes_all_unsent(g->probes);
+    uplink_send_probed(g);
 }
 
 static bool is_down(enum link_kind kind)
 {
-    return kind == LINK_GW_CONFIG || kind == LINK_GW_MEET || kind == LINK_GW_RELAY || kind == LINK_GW_REVOKE;
+    return kind == LINK_GW_CONFIG || kind == LINK_GW_MEET || kind == LINK_GW_RELAY || kind == LINK_GW_PROBE ||
+           kind == LINK_GW_REVOKE;
 }
 
 static void on_text(void *ctx, struct net_socket *socket, struct str text)

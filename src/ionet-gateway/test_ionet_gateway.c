@@ -99,11 +99,42 @@ static void users_are_joined_to_tunnels(void **state)
     turn_until(worker.over && user.over);
 }
 
+/* As a worker does: another tunnel waits as soon as one was taken. */
+static void serve_until_seen(uint64_t seen_ms)
+{
+    static const char opening[] = "{\"service\":\"client\",\"user\":\"network\",\"client\":\"\"}\n";
+    struct end        worker    = { 0 };
+    uint64_t          by_ms     = now_ms() + PATIENCE_MS;
+    while (far.answered.seen_ms < seen_ms && now_ms() < by_ms) {
+        if (!worker.raw) dial(&worker, "/.ionet/tunnel", TICKET_TUNNEL, "");
+        uv_run(net_uv_loop(net), UV_RUN_ONCE);
+        if (!strchr(worker.got, '\n')) continue;
+        assert_string_equal(worker.got, opening);
+        net_raw_send(worker.raw, STR("ok\n"));
+        turn_until(worker.over);
+        worker = (struct end){ 0 };
+    }
+    assert_true(far.answered.seen_ms >= seen_ms);
+    assert_true(id_eq(far.answered.node.id, b.node.id));
+    if (worker.raw) net_raw_close(worker.raw);
+    turn_until(worker.over || !worker.raw);
+}
+
+static void it_sees_that_a_node_which_is_alone_serves(void **state)
+{
+    (void)state;
+    struct gw_probe probe = { .nodes_count = 1, .nodes = { { .node = b.node, .cluster = cluster } } };
+    memcpy(probe.nodes[0].service, "client", sizeof "client");
+    send_frame(LINK_GW_PROBE, &probe);
+    serve_until_seen(1500);
+}
+
 static void it_restarts_without_the_network_and_serves_as_before(void **state)
 {
     (void)state;
     struct end worker, user;
     turn_until(shell("grep -q gw_relay %s/state/told && sleep 0.7", folder) == 0); /* it saves a little later */
+    assert_int_equal(shell("grep -q gw_probe %s/state/told", folder), 0);
     uint16_t port = net_server_port(server);
     net_server_close(server);
     gateway_end(SIGKILL);
@@ -124,6 +155,8 @@ static void it_restarts_without_the_network_and_serves_as_before(void **state)
     turn_until(far.is_up);
     assert_string_equal(far.hello.token, "");
     turn_until(a.seen_a[0] && b.seen_a[0]); /* it tells anew what it sees */
+    turn_until(far.answered.seen_ms == 0);  /* and has not seen who is alone since it began */
+    serve_until_seen(500);
 }
 
 static void a_revoked_cluster_is_cut_and_stays_out_after_a_restart(void **state)
@@ -224,6 +257,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_sees_where_its_nodes_are_and_that_their_routers_are_symmetric),
         cmocka_unit_test(it_relays_a_pair_that_can_not_reach_each_other),
         cmocka_unit_test(users_are_joined_to_tunnels),
+        cmocka_unit_test(it_sees_that_a_node_which_is_alone_serves),
         cmocka_unit_test(it_restarts_without_the_network_and_serves_as_before),
         cmocka_unit_test(a_revoked_cluster_is_cut_and_stays_out_after_a_restart),
         cmocka_unit_test(a_meeting_point_that_dies_is_made_anew_with_its_nodes),

@@ -58,6 +58,7 @@ static struct {
     bool               is_up, was_refused;
     struct gw_up       up;
     struct gw_count    count;
+    struct gw_answered answered; /* the last that it said of a probed node */
     unsigned           hellos;
 } far;
 
@@ -178,6 +179,7 @@ static inline void on_text(void *ctx, struct net_socket *s, struct str text)
     case LINK_PROOF: on_proof(&m.proof); break;
     case LINK_GW_UP: on_up(&m.gw_up); break;
     case LINK_GW_SEEN: on_seen(&m.gw_seen); break;
+    case LINK_GW_PROBED: far.answered = m.gw_probed.nodes[0]; break;
     case LINK_GW_COUNT: far.count = m.gw_count; break;
     default: fail_msg("a gateway sends no %d", kind);
     }
@@ -416,7 +418,7 @@ static inline void dial(struct end *e, const char *path, enum ticket_kind kind, 
     struct net_target target = { .host = GATEWAY, .port = 443, .pin = &pin };
     sys_random(&t.serial, sizeof t.serial);
     snprintf(t.service, sizeof t.service, "%s", service);
-    if (kind == TICKET_TUNNEL) t.node = a.node;
+    if (kind == TICKET_TUNNEL) t.node = service[0] ? a.node : b.node; /* a is the head */
     text_add(&bearer, STR("Bearer "));
     assert_int_equal(ticket_write(&t, &network_key, &bearer).code, ERR_NONE);
     struct net_header header = { STR("authorization"), text_str(&bearer) };

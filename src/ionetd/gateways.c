@@ -1,4 +1,5 @@
-/* gateways.c: what gateways are told: their certificate, who may meet there, whom they relay, whose tickets are void.
+/* gateways.c: what gateways are told: their certificate, who may meet there, whom they relay, whom they are to see serve,
+ * whose tickets are void.
  * A gateway that came up is told all; the others what changed in the turn. Who is gone comes first, then who is there
  * as the network is now: so the order of changes within a turn does not matter. */
 #include "ionetd_int.h"
@@ -64,6 +65,7 @@ struct telling {
     struct link     *link;
     struct gw_meet   meet;
     struct gw_relay  relay;
+    struct gw_probe  probe;
     struct gw_revoke revoke;
 };
 
@@ -72,11 +74,12 @@ static void flush(struct telling *t)
     if (t->meet.reset || t->meet.nodes_count || t->meet.gone_count) link_send(t->link, LINK_GW_MEET, &t->meet);
     if (t->relay.reset || t->relay.pairs_count || t->relay.gone_count)
         link_send(t->link, LINK_GW_RELAY, &t->relay);
+    if (t->probe.reset || t->probe.nodes_count) link_send(t->link, LINK_GW_PROBE, &t->probe);
     if (t->revoke.clusters_count) link_send(t->link, LINK_GW_REVOKE, &t->revoke);
-    t->meet.reset = t->relay.reset = false;
+    t->meet.reset = t->relay.reset = t->probe.reset = false;
     t->meet.nodes_count = t->meet.gone_count = 0;
     t->relay.pairs_count = t->relay.gone_count = 0;
-    t->revoke.clusters_count                   = 0;
+    t->probe.nodes_count = t->revoke.clusters_count = 0;
 }
 
 static bool may_meet(const struct node *x)
@@ -119,6 +122,28 @@ static void add_relay_gone(struct telling *t, uint32_t slot)
     t->relay.gone[t->relay.gone_count++].slot = slot;
 }
 
+static const struct recipe *recipe_of(const struct ionetd *i, const struct cluster *c)
+{
+    for (size_t k = 0; k < i->recipe_count; k++)
+        if (strcmp(i->recipes[k].recipe->name, c->recipe) == 0) return i->recipes[k].recipe;
+    return NULL;
+}
+
+/* By the service that its recipe names; a recipe that is no longer offered names none, and the node goes unseen. */
+static void add_probe(struct telling *t, const struct node *x)
+{
+    const struct network *n = &t->ionetd->network;
+    if (!x || !network_is_probed(n, x)) return;
+    const struct recipe *r = recipe_of(t->ionetd, network_cluster(n, x->cluster.id));
+    if (!r) return;
+    const struct recipe_service *s = recipe_service(r, str_from(r->witness.through));
+    if (t->probe.nodes_count == countof(t->probe.nodes)) flush(t);
+    struct gw_probed_service *p = &t->probe.nodes[t->probe.nodes_count++];
+    *p = (struct gw_probed_service){ .node = x->id, .cluster = x->cluster, .http = s->protocol == RECIPE_HTTP };
+    check(!str_copy(str_from(s->name), p->service, sizeof p->service).code);
+    if (p->http) check(!str_copy(s->path ? str_from(s->path) : STR("/"), p->path, sizeof p->path).code);
+}
+
 static void add_revoke(struct telling *t, struct id cluster)
 {
     if (t->revoke.clusters_count == countof(t->revoke.clusters)) flush(t);
@@ -143,7 +168,11 @@ static void tell_all(struct telling *t)
     const struct network *n = &t->ionetd->network;
     t->meet.reset           = true;
     t->relay.reset          = true;
-    for (const struct node *x = NULL; (x = table_next(&n->nodes, x));) add_meet(t, x);
+    t->probe.reset          = true;
+    for (const struct node *x = NULL; (x = table_next(&n->nodes, x));) {
+        add_meet(t, x);
+        add_probe(t, x);
+    }
     for (const struct relay *r = NULL; (r = table_next(&n->relays, r));) add_relay(t, r);
     add_revoked(t);
     flush(t);
@@ -159,6 +188,7 @@ static void tell_changes(struct telling *t, const struct effect *held, size_t co
     for (size_t k = 0; k < count; k++) {
         if (held[k].kind == EFFECT_MEET) add_meet(t, network_node(&t->ionetd->network, held[k].subject));
         if (held[k].kind == EFFECT_RELAY) add_relay(t, table_find(&t->ionetd->network.relays, held[k].subject));
+        if (held[k].kind == EFFECT_PROBE) add_probe(t, network_node(&t->ionetd->network, held[k].subject));
         if (held[k].kind == EFFECT_REVOKE) add_revoke(t, held[k].subject);
     }
     flush(t);
@@ -167,7 +197,8 @@ static void tell_changes(struct telling *t, const struct effect *held, size_t co
 static bool is_for_gateways(enum effect_kind kind)
 {
     return kind == EFFECT_MEET || kind == EFFECT_MEET_GONE || kind == EFFECT_RELAY ||
-           kind == EFFECT_RELAY_GONE || kind == EFFECT_REVOKE || kind == EFFECT_GATEWAY_ALL;
+           kind == EFFECT_RELAY_GONE || kind == EFFECT_PROBE || kind == EFFECT_REVOKE ||
+           kind == EFFECT_GATEWAY_ALL;
 }
 
 static bool came_up(const struct gateway *g, const struct effect *held, size_t count)

@@ -191,6 +191,17 @@ static struct err on_gw_seen(struct link *l, const struct gw_seen *seen)
     return OK;
 }
 
+static struct err on_gw_probed(struct link *l, const struct gw_probed *probed)
+{
+    for (uint32_t k = 0; k < probed->nodes_count; k++) {
+        struct input in      = input_of(l, INPUT_GW_PROBED);
+        in.gw_probed.node    = probed->nodes[k].node;
+        in.gw_probed.seen_ms = probed->nodes[k].seen_ms;
+        TRY(ionetd_ask(l->ionetd, &in, NULL));
+    }
+    return OK;
+}
+
 static struct err on_device_frame(struct link *l, enum link_kind kind, const union link_message *m)
 {
     if (kind == LINK_OBSERVED) return ask_with(l, INPUT_OBSERVED, &m->observed, sizeof m->observed);
@@ -203,6 +214,7 @@ static struct err on_gateway_frame(struct link *l, enum link_kind kind, const un
 {
     if (kind == LINK_GW_UP) return on_gw_up(l, &m->gw_up);
     if (kind == LINK_GW_SEEN) return on_gw_seen(l, &m->gw_seen);
+    if (kind == LINK_GW_PROBED) return on_gw_probed(l, &m->gw_probed);
     if (kind == LINK_GW_COUNT) {
         l->ionetd->gateway_counts = m->gw_count;
         return OK;

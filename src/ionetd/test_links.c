@@ -340,6 +340,65 @@ static void a_cluster_lives_and_ends_and_the_books_close(void **state)
     scene_end(&s);
 }
 
+static void probed(struct scene *s, struct node_id node, uint64_t seen_ms)
+{
+    struct gw_probed p = { .nodes_count = 1, .nodes = { { node, seen_ms } } };
+    machine_send(&s->gateway, LINK_GW_PROBED, &p);
+}
+
+static void check_probe(const struct scene *s, const struct assignment *a)
+{
+    const struct gw_probed_service *p = &s->gateway.probe.nodes[0];
+    assert_int_equal(s->gateway.probe.nodes_count, 1);
+    assert_true(id_eq(p->node.id, a->node.id) && id_eq(p->cluster.id, a->cluster.id));
+    assert_string_equal(p->service, "pages");
+    assert_true(p->http);
+    assert_string_equal(p->path, "/");
+}
+
+/* Of the recipe's two services the head has one, and it is the one by which the gateway is to see. */
+static void a_node_that_is_alone_is_charged_by_what_its_gateway_says(void **state)
+{
+    struct world *w = *state;
+    struct scene  s;
+    struct gw_up  up = { .meets_count = 1, .relay_port_base = 40000, .relay_slots = 16 };
+    scene_make(&s, w, 0x90);
+    assert_int_equal(
+        post(w, "/v1/quotes", s.user, "{\"recipe\":\"web\",\"quantity\":1,\"duration_ms\":3600000}"), 201);
+    char quote[32];
+    snprintf(quote, sizeof quote, "%s", said(w, "id"));
+    assert_int_equal(post(w, "/v1/clusters", s.user, "{\"quote\":\"%s\",\"name\":\"alone\"}", quote), 201);
+    snprintf(s.path, sizeof s.path, "/v1/clusters/%s", said(w, "id"));
+    world_wait_for(w, s.devices[0].desired.assignments_count + s.devices[1].desired.assignments_count == 1);
+    struct machine   *m = &s.devices[s.devices[0].desired.assignments_count ? 0 : 1];
+    struct assignment a = m->desired.assignments[0];
+    report(m, PHASE_RUNNING, 0);
+    wait_state(&s, "starting");
+    assert_int_equal(s.gateway.probe.nodes_count, 0);
+    witness(m, 0);
+    wait_state(&s, "ready");
+    world_wait_for(w, s.gateway.probe.nodes_count > 0);
+    check_probe(&s, &a);
+
+    world_until(w, false, 500);
+    witness(m, 500);
+    report(m, PHASE_RUNNING, 500);
+    probed(&s, a.node, 200);
+    machine_leave(&s.gateway);
+    machine_join(&s.gateway, w, LINK_GATEWAY, 0x94, NULL);
+    gateway_say_up(&s.gateway, &up, 0x94);
+    world_wait_for(w, s.gateway.probe_count > 0);
+    assert_true(s.gateway.probe.reset);
+    check_probe(&s, &a);
+    probed(&s, a.node, 350);
+    world_until(w, false, 100);
+    uint32_t revoked = s.gateway.revoke_count;
+    scene_terminate(&s);
+    world_wait_for(w, s.gateway.revoke_count == revoked + 1);
+    assert_int_equal(said_number(w, "charged_micros"), 350);
+    scene_end(&s);
+}
+
 static void a_symmetric_nat_is_relayed_and_the_gateway_told(void **state)
 {
     struct world *w = *state;
@@ -436,6 +495,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_no_hello_is_cut_off),
         cmocka_unit_test(a_device_may_not_speak_for_a_gateway),
         cmocka_unit_test(a_cluster_lives_and_ends_and_the_books_close),
+        cmocka_unit_test(a_node_that_is_alone_is_charged_by_what_its_gateway_says),
         cmocka_unit_test(a_symmetric_nat_is_relayed_and_the_gateway_told),
         cmocka_unit_test(after_kill_9_links_and_clusters_are_as_they_were),
         cmocka_unit_test(watchers_are_told_each_change_and_their_stream_ends_with_the_key),

@@ -64,7 +64,7 @@ static const char world_recipe[] =
     "name: web\ntitle: A web server\nabout: For tests.\nimage: web\nunit: machine\nnodes_max: 4\ncpus_min: 1\n"
     "memory_min_mib: 64\nshm_percent: 10\nuser: { name: user, uid: 20001, gid: 20001, home: /home/user }\n"
     "secrets: [token]\nhead:\n  command: [/bin/serve, head]\nworker:\n  command: [/bin/serve, \"${head}\"]\n"
-    "witness:\n  command: [/bin/alive]\n  on: any\n  every_ms: 1000\n  grace_ms: 5000\n"
+    "witness:\n  command: [/bin/alive]\n  on: any\n  every_ms: 1000\n  grace_ms: 5000\n  through: pages\n"
     "services:\n  - { name: pages, title: Pages, port: 8080, on: head, protocol: http, path: /,\n"
     "      env: [\"PAGES=http://${address}/?${secret.token}\"] }\n"
     "  - { name: inner, title: Inside, port: 8081, on: worker, protocol: tcp }\n"
@@ -397,7 +397,8 @@ struct machine {
     struct gw_config    config;
     struct gw_meet      meet;
     struct gw_relay     relay;
-    uint32_t            config_count, meet_count, relay_count, revoke_count;
+    struct gw_probe     probe;
+    uint32_t            config_count, meet_count, relay_count, probe_count, revoke_count;
     struct mesh_peer    peers[8]; /* by the maps that came */
     uint32_t            peers_count, maps_count;
 };
@@ -452,6 +453,7 @@ static inline void on_machine_text(void *ctx, struct net_socket *s, struct str t
     if (kind == LINK_GW_CONFIG) m->config = u.gw_config, m->config_count++;
     if (kind == LINK_GW_MEET) m->meet = u.gw_meet, m->meet_count++;
     if (kind == LINK_GW_RELAY) m->relay = u.gw_relay, m->relay_count++;
+    if (kind == LINK_GW_PROBE) m->probe = u.gw_probe, m->probe_count++;
     if (kind == LINK_GW_REVOKE) m->revoke_count++;
 }
 

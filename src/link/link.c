@@ -90,6 +90,26 @@ static const struct field gw_relay_fields[] = {
 const struct record_type gw_relay_type =
     RECORD_TYPE("gw_relay", "gw_relays", struct gw_relay, gw_relay_fields, "whom a gateway relays");
 
+static const struct field gw_probed_service_fields[] = {
+    FIELD_ID(struct gw_probed_service, node, SEEN_OPERATOR, LIVE, "the node"),
+    FIELD_ID(struct gw_probed_service, cluster, SEEN_OPERATOR, LIVE, "in which it is alone"),
+    FIELD_TEXT(struct gw_probed_service, service, SEEN_OPERATOR, LIVE, "which of its services is to answer"),
+    FIELD_BOOL(struct gw_probed_service, http, SEEN_OPERATOR, LIVE,
+               "it answers a request, not just a connection"),
+    FIELD_TEXT(struct gw_probed_service, path, SEEN_OPERATOR, OPTIONAL, "http: what is asked for"),
+};
+static const struct record_type gw_probed_service_type =
+    RECORD_TYPE("gw_probed_service", "gw_probed_services", struct gw_probed_service, gw_probed_service_fields,
+                "a node that no other node can see");
+
+static const struct field gw_probe_fields[] = {
+    FIELD_BOOL(struct gw_probe, reset, SEEN_OPERATOR, OPTIONAL, "forget all told before"),
+    FIELD_LIST(struct gw_probe, nodes, nodes_count, &gw_probed_service_type, SEEN_OPERATOR, OPTIONAL,
+               "to be probed"),
+};
+const struct record_type gw_probe_type =
+    RECORD_TYPE("gw_probe", "gw_probes", struct gw_probe, gw_probe_fields, "whom a gateway is to see serve");
+
 static const struct field gw_cluster_fields[] = {
     FIELD_ID(struct gw_cluster, cluster, SEEN_OPERATOR, LIVE, "the cluster"),
 };
@@ -132,6 +152,20 @@ static const struct field gw_seen_fields[] = {
 const struct record_type gw_seen_type =
     RECORD_TYPE("gw_seen", "gw_seens", struct gw_seen, gw_seen_fields, "where nodes are");
 
+static const struct field gw_answered_fields[] = {
+    FIELD_ID(struct gw_answered, node, SEEN_OPERATOR, LIVE, "the node"),
+    FIELD_U64(struct gw_answered, seen_ms, 0, COUNTED_MAX, SEEN_OPERATOR, LIVE,
+              "how long it has answered since the gateway's start"),
+};
+static const struct record_type gw_answered_type = RECORD_TYPE(
+    "gw_answered", "gw_answereds", struct gw_answered, gw_answered_fields, "a node that was probed");
+
+static const struct field gw_probed_fields[] = {
+    FIELD_LIST(struct gw_probed, nodes, nodes_count, &gw_answered_type, SEEN_OPERATOR, LIVE, "new or changed"),
+};
+const struct record_type gw_probed_type =
+    RECORD_TYPE("gw_probed", "gw_probeds", struct gw_probed, gw_probed_fields, "whom a gateway has seen serve");
+
 static const struct field gw_count_fields[] = {
     FIELD_U64(struct gw_count, joins, 0, COUNTED_MAX, SEEN_OPERATOR, LIVE, "connections joined"),
     FIELD_U64(struct gw_count, joined_bytes, 0, COUNTED_MAX, SEEN_OPERATOR, LIVE, "carried by them"),
@@ -144,14 +178,24 @@ const struct record_type gw_count_type =
 
 /* The word in a frame's "kind" is the name of its record. */
 static const struct record_type *const types[LINK_KIND_COUNT] = {
-    [LINK_HELLO] = &link_hello_type,        [LINK_CHALLENGE] = &link_challenge_type,
-    [LINK_PROOF] = &link_proof_type,        [LINK_WELCOME] = &link_welcome_type,
-    [LINK_DESIRED] = &desired_type,         [LINK_MESH_MAP] = &mesh_map_type,
-    [LINK_OBSERVED] = &observed_type,       [LINK_WITNESSED] = &witnessed_type,
-    [LINK_MESH_SILENT] = &mesh_silent_type, [LINK_GW_CONFIG] = &gw_config_type,
-    [LINK_GW_MEET] = &gw_meet_type,         [LINK_GW_RELAY] = &gw_relay_type,
-    [LINK_GW_REVOKE] = &gw_revoke_type,     [LINK_GW_UP] = &gw_up_type,
-    [LINK_GW_SEEN] = &gw_seen_type,         [LINK_GW_COUNT] = &gw_count_type,
+    [LINK_HELLO]       = &link_hello_type,
+    [LINK_CHALLENGE]   = &link_challenge_type,
+    [LINK_PROOF]       = &link_proof_type,
+    [LINK_WELCOME]     = &link_welcome_type,
+    [LINK_DESIRED]     = &desired_type,
+    [LINK_MESH_MAP]    = &mesh_map_type,
+    [LINK_OBSERVED]    = &observed_type,
+    [LINK_WITNESSED]   = &witnessed_type,
+    [LINK_MESH_SILENT] = &mesh_silent_type,
+    [LINK_GW_CONFIG]   = &gw_config_type,
+    [LINK_GW_MEET]     = &gw_meet_type,
+    [LINK_GW_RELAY]    = &gw_relay_type,
+    [LINK_GW_PROBE]    = &gw_probe_type,
+    [LINK_GW_REVOKE]   = &gw_revoke_type,
+    [LINK_GW_UP]       = &gw_up_type,
+    [LINK_GW_SEEN]     = &gw_seen_type,
+    [LINK_GW_PROBED]   = &gw_probed_type,
+    [LINK_GW_COUNT]    = &gw_count_type,
 };
 
 static bool kind_of(struct str word, enum link_kind *kind)

@@ -9,7 +9,7 @@
  *   client ← welcome ← server          epoch, session, my id; or the server closes with a reason
  *
  * then, worker:   ← desired, mesh_map     → observed, witnessed, mesh_silent
- *      gateway:   ← gw_config, gw_meet, gw_relay, gw_revoke     → gw_up, gw_seen, gw_count
+ *      gateway:   ← gw_config, gw_meet, gw_relay, gw_probe, gw_revoke     → gw_up, gw_seen, gw_probed, gw_count
  *
  * Nothing here knows a socket: text in, struct out, and back. */
 #ifndef LINK_LINK_H
@@ -21,6 +21,7 @@
 #include "crypto/crypto.h"
 #include "mesh/mesh.h"
 #include "record/record.h"
+#include "ticket.h"
 
 #define LINK_PATH "/v1/link"
 #define LINK_PROTOCOL 1
@@ -46,9 +47,11 @@ enum link_kind {
     LINK_GW_CONFIG,
     LINK_GW_MEET,
     LINK_GW_RELAY,
+    LINK_GW_PROBE,
     LINK_GW_REVOKE,
     LINK_GW_UP,
     LINK_GW_SEEN,
+    LINK_GW_PROBED,
     LINK_GW_COUNT,
     LINK_KIND_COUNT
 };
@@ -114,7 +117,21 @@ struct gw_relay {
     uint32_t gone_count;
 };
 
-/* Down: clusters whose tickets are void from now on; live joins and tunnels of theirs are cut. */
+/* Down: nodes that are alone in their clusters: whether each answers through its tunnel, the gateway is to see. With
+ * `reset` the first of a whole list, then additions; a node leaves with its cluster, by gw_revoke. */
+struct gw_probe {
+    bool reset;
+    struct gw_probed_service {
+        struct node_id    node;
+        struct cluster_id cluster;
+        char              service[TICKET_SERVICE_TEXT];
+        bool              http; /* else its taking the connection is the answer */
+        char              path[128];
+    } nodes[128];
+    uint32_t nodes_count;
+};
+
+/* Down: clusters whose tickets are void from now on; live joins and tunnels of theirs are cut, probes end. */
 struct gw_revoke {
     struct gw_cluster {
         struct cluster_id cluster;
@@ -143,6 +160,16 @@ struct gw_seen {
     uint32_t places_count;
 };
 
+/* Up, while it grows: for how long a probed node has answered since the gateway's start, in all; all of them after each
+ * welcome. */
+struct gw_probed {
+    struct gw_answered {
+        struct node_id node;
+        uint64_t       seen_ms;
+    } nodes[128];
+    uint32_t nodes_count;
+};
+
 /* Up, every 10 s while there is something: cumulative since the gateway's start. */
 struct gw_count {
     uint64_t joins;
@@ -151,7 +178,8 @@ struct gw_count {
 };
 
 extern const struct record_type link_hello_type, link_challenge_type, link_proof_type, link_welcome_type,
-    gw_config_type, gw_meet_type, gw_relay_type, gw_revoke_type, gw_up_type, gw_seen_type, gw_count_type;
+    gw_config_type, gw_meet_type, gw_relay_type, gw_probe_type, gw_revoke_type, gw_up_type, gw_seen_type,
+    gw_probed_type, gw_count_type;
 
 /* The frame's kind, and its record into *message (room for the kind's struct: union link_message). */
 union link_message {
@@ -167,9 +195,11 @@ union link_message {
     struct gw_config      gw_config;
     struct gw_meet        gw_meet;
     struct gw_relay       gw_relay;
+    struct gw_probe       gw_probe;
     struct gw_revoke      gw_revoke;
     struct gw_up          gw_up;
     struct gw_seen        gw_seen;
+    struct gw_probed      gw_probed;
     struct gw_count       gw_count;
 };
 must_check struct err link_read(struct str frame, enum link_kind *kind, union link_message *message);

@@ -14,7 +14,8 @@
 #define TICKET_VALID_MS (3 * MS_PER_HOUR)
 #define TICKET_TEXT_MAX 640
 #define TICKET_SERVICE_TEXT 32
-#define TICKET_HEAD "head" /* in a TUNNEL ticket: joins that name no node go to this one */
+#define TICKET_HEAD "head"       /* in a TUNNEL ticket: joins that name no node go to this one */
+#define TICKET_NETWORK "network" /* the user of a connection that the gateway opens itself, for the network */
 
 enum ticket_kind {
     TICKET_TUNNEL, /* a worker may offer this node's services here */

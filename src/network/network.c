@@ -296,6 +296,12 @@ const struct gateway *network_gateway(const struct network *n)
     return any;
 }
 
+bool network_is_probed(const struct network *n, const struct node *x)
+{
+    const struct cluster *c = table_find(&n->clusters, x->cluster.id);
+    return x->state == NODE_SERVING && c->size == 1;
+}
+
 const struct recipe_facts *network_recipe(const struct network *n, struct str name)
 {
     for (uint32_t i = 0; i < n->config.recipe_count; i++)

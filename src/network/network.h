@@ -145,6 +145,7 @@ enum input_kind {
     INPUT_SILENT,    /* session, `silent` */
     INPUT_GW_UP,     /* session, `gw_up` */
     INPUT_GW_SEEN,   /* session, `gw_seen` */
+    INPUT_GW_PROBED, /* session, `gw_probed` */
     INPUT_KIND_COUNT
 };
 
@@ -203,6 +204,10 @@ struct input {
             char           seen_a[MESH_ENDPOINT_TEXT];
             char           seen_b[MESH_ENDPOINT_TEXT];
         } gw_seen; /* one place an input */
+        struct {
+            struct node_id node;
+            uint64_t       seen_ms;
+        } gw_probed; /* one node an input */
     };
 };
 
@@ -221,7 +226,8 @@ enum effect_kind {
     EFFECT_MEET_GONE,     /* subject = node, key */
     EFFECT_RELAY,         /* subject = relay */
     EFFECT_RELAY_GONE,    /* count = slot */
-    EFFECT_REVOKE,        /* subject = cluster: its tickets are void */
+    EFFECT_PROBE,         /* subject = node: it is alone, the gateway is to see it serve */
+    EFFECT_REVOKE,        /* subject = cluster: its tickets are void, its probe ends */
     EFFECT_GATEWAY_ALL,   /* subject = gateway: it came up: everything */
     EFFECT_EVENT_CLUSTER, /* subject changed: watchers */
     EFFECT_EVENT_DEVICE,
@@ -337,8 +343,9 @@ const struct quote   *network_quote(const struct network *n, struct id id);
 /* All nodes of a cluster, the closed ones too: begin with null, end with null. */
 const struct node *network_cluster_node(const struct network *n, const struct cluster *c,
                                         const struct node *after);
-const struct gateway *
+const struct gateway      *
 network_gateway(const struct network *n); /* one that has been up, with a live link if any has; or null */
+bool network_is_probed(const struct network *n, const struct node *x); /* it serves, alone in its cluster */
 const struct recipe_facts *network_recipe(const struct network *n, struct str name);
 
 /* What that device should be running. Signature and ticket are left zero: the edge signs. */

@@ -79,6 +79,7 @@ void         node_settle(struct step *s, struct cluster *c, struct node *x);
 /* watch.c */
 void on_tick(struct step *s);
 void on_witnessed(struct step *s);
+void on_gw_probed(struct step *s);
 
 /* meshes.c */
 void               on_silent(struct step *s);

@@ -19,11 +19,16 @@ static struct world w;
 static struct prng  chance;
 static uint64_t     seed_now;
 static bool         misbehave;
-static uint32_t     ready, healed, ended, failed, charged; /* that these things did happen */
+static uint32_t     ready, healed, ended, failed, charged, alone; /* that these things did happen */
 
 static uint32_t below(uint32_t limit)
 {
     return (uint32_t)prng_below(&chance, limit);
+}
+
+static uint64_t any_number(void)
+{
+    return below(2) ? below(100000) : prng_below(&chance, ((uint64_t)1 << 52) + 1);
 }
 
 static void link_drops(int device)
@@ -63,6 +68,12 @@ static void order(void)
     world_ask(&w, &in, NULL, NULL);
 }
 
+static void gateway_says(void)
+{
+    if (below(10) == 0) world_gateway_restart(&w);
+    world_probe(&w, any_cluster(), any_number());
+}
+
 static void work(void)
 {
     struct id cluster = any_cluster();
@@ -100,11 +111,6 @@ static const struct node *any_node(void)
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
         if (below(++count) == 0) found = x;
     return found;
-}
-
-static uint64_t any_number(void)
-{
-    return below(2) ? below(100000) : prng_below(&chance, ((uint64_t)1 << 52) + 1);
 }
 
 static void any_place(char out[MESH_ENDPOINT_TEXT])
@@ -162,17 +168,26 @@ static void witnesses(struct input *in, const struct node *x)
     world_step(&w, in);
 }
 
+/* A worker speaks as if it were the gateway. */
+static void probes(struct input *in, const struct node *x)
+{
+    in->kind      = INPUT_GW_PROBED;
+    in->gw_probed = (typeof(in->gw_probed)){ x->id, any_number() };
+    world_step(&w, in);
+}
+
 static void mischief(void)
 {
     const struct node *x = any_node();
     if (!x) return;
     int          device = below(3) ? world_device_of(&w, x) : (int)below(WORLD_DEVICES);
     struct input in     = { .session = w.device_session[device], .subject = w.devices[device].id };
-    switch (below(4)) {
+    switch (below(5)) {
     case 0:
         if (w.device_session[device]) observes(device, x);
         return;
     case 1: witnesses(&in, x); return;
+    case 3: probes(&in, x); return;
     case 2: {
         const struct node *other  = any_node();
         struct mesh_silent silent = { .node = x->id };
@@ -222,7 +237,7 @@ static void something_happens(void)
         check_shown();
         return;
     }
-    switch (below(17)) {
+    switch (below(18)) {
     case 0: link_drops((int)device); return;
     case 1:
     case 2:
@@ -260,6 +275,7 @@ static void something_happens(void)
         return;
     }
     case 12: lose_one(); return;
+    case 13: gateway_says(); return;
     default: work(); return;
     }
 }
@@ -281,6 +297,7 @@ static void come_to_rest(void)
         ended += c->state == CLUSTER_ENDED;
         failed += c->state == CLUSTER_FAILED;
         charged += c->charged.micros > 0;
+        alone += c->charged.micros > 0 && c->size == 1;
     }
     for (const struct device *d = NULL; (d = table_next(&w.n.devices, d));) assert_int_equal(d->nodes_count, 0);
     assert_int_equal(w.n.relays.live, 0);
@@ -311,9 +328,10 @@ static void whatever_happens_the_promises_hold(void **state)
 {
     const uint64_t *first = *state;
     for (uint64_t i = 0; i < RUNS; i++) run(*first + i);
-    print_message("ready %u healed %u ended %u failed %u charged %u\n", ready, healed, ended, failed, charged);
+    print_message("ready %u healed %u ended %u failed %u charged %u, alone %u\n", ready, healed, ended, failed,
+                  charged, alone);
     assert_true(ready > RUNS / 2 && healed > 0 && failed > RUNS / 10 && ended > RUNS / 10 &&
-                charged > RUNS / 2);
+                charged > RUNS / 2 && alone > RUNS / 20);
 }
 
 /* The same with liars among the machines: less comes to be ready, nothing comes to be untrue. */

@@ -167,6 +167,100 @@ static void what_the_head_served_counts_through_a_change_of_its_witness_and_a_re
     assert_int_equal(network_node(&w.n, id)->seen_ms, 29000);
 }
 
+/* Its worker reports and its own witness sees for all of `ms`, as always. */
+static void serve_alone(struct id cluster, int64_t ms, uint64_t served_ms)
+{
+    world_pass(&w, ms);
+    world_work(&w, cluster, PHASE_RUNNING, served_ms);
+    world_witness(&w, cluster, 0, served_ms);
+}
+
+static int64_t charged_alone(struct id cluster)
+{
+    return network_charged(&w.n, at(cluster)).micros;
+}
+
+static void a_node_that_is_alone_is_charged_by_what_the_gateway_saw(void **state)
+{
+    (void)state;
+    world_come(&w, 2);
+    struct id            cluster = world_ready(&w, 1); /* by its own witness's word */
+    const struct effect *told    = world_effect(&w, EFFECT_PROBE);
+    const struct node   *x       = network_cluster_node(&w.n, at(cluster), NULL);
+    assert_non_null(told);
+    assert_true(id_eq(told->subject, x->id.id) && network_is_probed(&w.n, x));
+    serve_alone(cluster, 36000, 36000);
+    assert_int_equal(x->seen_ms, 0);
+    assert_int_equal(charged_alone(cluster), 0); /* nobody else has seen it */
+
+    struct input lie = { .kind      = INPUT_GW_PROBED,
+                         .session   = w.device_session[world_device_of(&w, x)],
+                         .subject   = x->device.id,
+                         .gw_probed = { .node = x->id, .seen_ms = 36000 } };
+    world_step(&w, &lie);
+    assert_int_equal(charged_alone(cluster), 0);
+
+    world_probe(&w, cluster, 18000); /* it did not answer half of the time */
+    assert_int_equal(charged_alone(cluster), ASK / 200);
+    serve_alone(cluster, 36000, 45000);
+    world_probe(&w, cluster, 54000); /* and half of the rest its container did not run */
+    assert_int_equal(charged_alone(cluster), ASK / 80);
+    terminate(cluster);
+    world_probe(&w, cluster, 90000); /* nothing counts beyond what was reported */
+    world_work(&w, cluster, PHASE_ENDED, 0);
+    world_pass(&w, NODE_CLOSING_MS + 400);
+    world_probe(&w, cluster, 99000);
+    assert_int_equal(at(cluster)->state, CLUSTER_ENDED);
+    assert_int_equal(at(cluster)->charged.micros, ASK / 80);
+
+    cluster = world_ready(&w, 2); /* two see each other: what the gateway sees is nothing to them */
+    assert_null(world_effect(&w, EFFECT_PROBE));
+    world_probe(&w, cluster, 1000);
+    for (x = NULL; (x = network_cluster_node(&w.n, at(cluster), x));) assert_int_equal(x->seen_ms, 0);
+}
+
+static void a_gateway_that_is_away_costs_a_lone_node_that_time_and_no_more(void **state)
+{
+    (void)state;
+    world_come(&w, 1);
+    struct id          cluster = world_ready(&w, 1);
+    const struct node *x       = network_cluster_node(&w.n, at(cluster), NULL);
+    serve_alone(cluster, 10000, 10000);
+    world_probe(&w, cluster, 9000);
+    serve_alone(cluster, 10000, 20000); /* the report of 15 s was lost */
+    world_probe(&w, cluster, 19000);
+    world_probe(&w, cluster, 15000); /* no: it was late */
+    world_probe(&w, cluster, 19000);
+    assert_int_equal(x->seen_ms, 19000);
+
+    struct input down = { .kind = INPUT_LINK_DOWN, .session = w.gateway_session, .subject = w.gateway };
+    world_step(&w, &down);
+    serve_alone(cluster, 30000, 50000); /* the gateway is gone, and comes back 10 s before the link does */
+    assert_int_equal(at(cluster)->state, CLUSTER_READY);
+    world_probe(&w, cluster, 20000); /* by the link that is gone */
+    assert_int_equal(x->seen_ms, 19000);
+    world_gateway_restart(&w);
+    assert_non_null(world_effect(&w, EFFECT_GATEWAY_ALL));
+    world_probe(&w, cluster, 10000);
+    world_probe(&w, cluster, 10000);
+    assert_int_equal(x->seen_ms, 29000);
+    serve_alone(cluster, 10000, 60000);
+    world_probe(&w, cluster, 20000);
+    assert_int_equal(charged_alone(cluster), ASK * 39 / 3600);
+
+    world_restart(&w); /* what the network had not stored it hears again */
+    world_gateway_back(&w);
+    world_probe(&w, cluster, 21000);
+    x = network_cluster_node(&w.n, at(cluster), NULL);
+    assert_int_equal(x->seen_ms, 40000);
+    world_probe(&w, cluster, 50000);
+    world_restart(&w); /* and the gateway dies with it, which could say it again */
+    world_gateway_restart(&w);
+    world_probe(&w, cluster, 500);
+    x = network_cluster_node(&w.n, at(cluster), NULL);
+    assert_int_equal(x->seen_ms, 69500);
+}
+
 static void a_lost_worker_is_replaced_and_bills_nothing_more(void **state)
 {
     (void)state;
@@ -443,6 +537,8 @@ int main(void)
         TEST(a_node_is_charged_the_least_of_reported_elapsed_and_seen),
         TEST(repeated_and_lost_reports_change_nothing),
         TEST(what_the_head_served_counts_through_a_change_of_its_witness_and_a_restart),
+        TEST(a_node_that_is_alone_is_charged_by_what_the_gateway_saw),
+        TEST(a_gateway_that_is_away_costs_a_lone_node_that_time_and_no_more),
         TEST(a_lost_worker_is_replaced_and_bills_nothing_more),
         TEST(a_head_that_is_lost_ends_the_cluster_with_a_refund),
         TEST(what_comes_after_a_crash_is_what_was_before),

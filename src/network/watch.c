@@ -10,6 +10,7 @@
 #define WITNESS_FRESH_MS 3000 /* a line older than this says nothing about now */
 #define DEVICE_RESTS_MS 10000 /* before a device that lost a node of a cluster gets another one of it */
 #define FORGET_A_TICK_MAX 4096
+#define PROBED_STORE_MS 60000
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
 
 /* ---- witnesses ---------------------------------------------------------------------------------------- */
@@ -21,12 +22,10 @@ static const struct witness_entry *entry_of(const struct witnessed *w, uint32_t 
     return NULL;
 }
 
-static void take_entry(struct step *s, struct cluster *c, struct node *by, struct node *x,
-                       const struct witness_entry *e)
+static void take_entry(struct step *s, struct node *by, struct node *x, const struct witness_entry *e)
 {
-    /* The head's word counts for the others, another's for the head; alone, there is nobody else. */
-    if (by == x ? c->size == 1 : by->role == NODE_HEAD || x->role == NODE_HEAD)
-        node_witnessed(x, by->id, e->seen_ms);
+    /* The head's word counts for the others, another's for the head, nobody's for himself. */
+    if (by != x && (by->role == NODE_HEAD || x->role == NODE_HEAD)) node_witnessed(x, by->id, e->seen_ms);
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
     if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     if (!e->alive && by != x) {
@@ -52,6 +51,7 @@ static void node_pass(struct step *s, struct node *x)
     d->jobs++;
     step_changed(s, &node_type, x);
     device_changed(s, d);
+    if (network_is_probed(s->n, x)) step_effect(s, EFFECT_PROBE, x->id.id);
 }
 
 static void become_ready(struct step *s, struct cluster *c)
@@ -109,9 +109,25 @@ void on_witnessed(struct step *s)
     if (w->age_ms <= WITNESS_FRESH_MS) by->heard = s->now;
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct witness_entry *e = x->state == NODE_CLOSED ? NULL : entry_of(w, x->index);
-        if (e) take_entry(s, c, by, x, e);
+        if (e) take_entry(s, by, x, e);
     }
     if (by->role == NODE_HEAD && cluster_is_live(c)) judge(s, c);
+}
+
+/* What the gateway saw of a node that has no other to witness it. While no gateway runs, or it can't reach the node,
+ * nothing is seen, so nothing is charged; the node is not lost by that. An earlier run of the gateway can't say again what
+ * it saw, so that is stored; if both die at once, PROBED_STORE_MS of it are lost. */
+void on_gw_probed(struct step *s)
+{
+    const struct gateway *g = network_gateway(s->n);
+    struct node          *x = table_find(&s->n->nodes, s->in->gw_probed.node.id);
+    if (!g || !id_eq(g->id.id, s->in->subject) || g->session != s->in->session || !x || !x->passed.ms) return;
+    const struct cluster *c = table_find(&s->n->clusters, x->cluster.id);
+    if (c->size != 1) return;
+    uint64_t seen_ms = x->seen_ms;
+    bool     new_run = memcmp(x->seen_run, g->instance, sizeof x->seen_run) != 0;
+    node_probed(x, g->id, g->instance, s->in->gw_probed.seen_ms);
+    if (new_run || x->seen_ms / PROBED_STORE_MS > seen_ms / PROBED_STORE_MS) step_changed(s, &node_type, x);
 }
 
 /* ---- losses ------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define ROWS_MAX 8192
+#define PROBED_MAX 512
 #define ASK 100000
 
 struct row {
@@ -13,6 +14,12 @@ struct row {
     uint64_t                  number; /* of meta and transfers; 0: named by id */
     struct id                 id;
     void                     *content; /* null: removed */
+};
+
+struct probed {
+    struct node_id node;
+    uint64_t       before; /* said by earlier runs of the gateway */
+    uint64_t       most;   /* and by this one */
 };
 
 static const struct network_limits limits = {
@@ -145,6 +152,41 @@ static void check_store(struct world *w)
     free(n);
 }
 
+/* ---- the gateway's word --------------------------------------------------------------------------------- */
+
+static struct probed *probed_find(const struct world *w, struct node_id node)
+{
+    for (uint32_t i = 0; i < w->probed_count; i++)
+        if (id_eq(w->probed[i].node.id, node.id)) return &w->probed[i];
+    return NULL;
+}
+
+static void probed_say(struct world *w, struct node_id node, uint64_t seen_ms)
+{
+    struct probed *p = probed_find(w, node);
+    if (!p) {
+        check(w->probed_count < PROBED_MAX);
+        p  = &w->probed[w->probed_count++];
+        *p = (struct probed){ .node = node };
+    }
+    if (seen_ms > p->most) p->most = seen_ms;
+}
+
+/* Whatever its supplier's worker and witness say: a node that is alone was seen only by the gateway, and is charged for
+ * no more than that. */
+static void check_alone(const struct world *w)
+{
+    for (const struct node *x = NULL; (x = table_next(&w->n.nodes, x));) {
+        const struct cluster *c = network_cluster(&w->n, x->cluster.id);
+        const struct probed  *p = probed_find(w, x->id);
+        if (c->size != 1) continue;
+        uint64_t said = p ? p->before + p->most : 0;
+        check(x->seen_ms <= said);
+        uint64_t least = said < x->served_ms ? said : x->served_ms;
+        check(x->charged.micros <= bill_usage(c->price, x->units, (struct span){ (int64_t)least }).micros);
+    }
+}
+
 /* ---- steps -------------------------------------------------------------------------------------------- */
 
 void world_step(struct world *w, struct input *in)
@@ -153,6 +195,7 @@ void world_step(struct world *w, struct input *in)
     network_step(&w->n, w->now, in, &w->out);
     for (uint32_t i = 0; i < w->out.change_count; i++) keep(w, &w->out.changes[i]);
     check_ok(network_check(&w->n));
+    check_alone(w);
     if (w->out.change_count) check_store(w);
 }
 
@@ -194,7 +237,8 @@ void world_open(struct world *w)
     w->memory = malloc(w->bytes);
     w->room   = malloc(effects_bytes());
     w->rows   = calloc(ROWS_MAX, sizeof *w->rows);
-    check(w->memory && w->room && w->rows);
+    w->probed = calloc(PROBED_MAX, sizeof *w->probed);
+    check(w->memory && w->room && w->rows && w->probed);
     effects_init(&w->out, w->room, effects_bytes());
     init(w, &w->n, w->memory);
     world_step(w, &(struct input){ .kind = INPUT_START, .start = { { 7 } } });
@@ -209,6 +253,7 @@ void world_open(struct world *w)
 void world_close(struct world *w)
 {
     for (uint32_t i = 0; i < w->row_count; i++) free(w->rows[i].content);
+    free(w->probed);
     free(w->rows);
     free(w->room);
     free(w->memory);
@@ -292,6 +337,7 @@ void world_gateway_back(struct world *w)
                               .session = ++w->sessions,
                               .link    = { .purpose = TOKEN_GATEWAY, .has_token = true } };
     in.link.public_key[0] = 99;
+    in.link.instance[0]   = w->gateway_run;
     in.link.token_hash[0] = 99;
     in.link.token_hash[1] = 0xd;
     world_step(w, &in);
@@ -399,6 +445,29 @@ void world_witness(struct world *w, struct id cluster, uint32_t missing, uint64_
                             .witnessed = &seen };
         world_step(w, &in);
     }
+}
+
+void world_probe(struct world *w, struct id cluster, uint64_t seen_ms)
+{
+    for (const struct node *x = NULL; (x = table_next(&w->n.nodes, x));) {
+        if (!id_eq(x->cluster.id, cluster)) continue;
+        struct input in = { .kind      = INPUT_GW_PROBED,
+                            .session   = w->gateway_session,
+                            .subject   = w->gateway,
+                            .gw_probed = { .node = x->id, .seen_ms = seen_ms } };
+        if (seen_ms <= (uint64_t)SPAN_MS_MAX) probed_say(w, x->id, seen_ms);
+        world_step(w, &in);
+    }
+}
+
+void world_gateway_restart(struct world *w)
+{
+    w->gateway_run++;
+    for (uint32_t i = 0; i < w->probed_count; i++) {
+        w->probed[i].before += w->probed[i].most;
+        w->probed[i].most = 0;
+    }
+    world_gateway_back(w);
 }
 
 struct id world_ready(struct world *w, uint32_t size)

@@ -23,6 +23,9 @@ struct world {
     uint64_t          device_session[WORLD_DEVICES];
     struct id         gateway;
     uint64_t          gateway_session;
+    uint8_t           gateway_run; /* grows with each start of it */
+    struct probed    *probed;      /* what it has said of each node */
+    uint32_t          probed_count;
 };
 
 void world_open(struct world *w);
@@ -52,6 +55,9 @@ int               world_device_of(const struct world *w, const struct node *x);
 void world_work(struct world *w, struct id cluster, enum node_phase phase, uint64_t served_ms);
 /* Plays the two witnesses: all live nodes but `missing` (index; 0: none) were seen for seen_ms. */
 void world_witness(struct world *w, struct id cluster, uint32_t missing, uint64_t seen_ms);
+/* Plays the gateway: all nodes of the cluster have answered it for seen_ms since its start. */
+void world_probe(struct world *w, struct id cluster, uint64_t seen_ms);
+void world_gateway_restart(struct world *w);
 /* A cluster of `size` that is ready, of a quote for an hour. */
 struct id world_ready(struct world *w, uint32_t size);
 

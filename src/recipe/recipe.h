@@ -14,7 +14,7 @@
  *
  * The file is plain YAML 1.1, one document, no aliases, every key once. Keys are the names of the members
  * below (counts aside); lists of NAME=VALUE are lists of such texts. May be left out: tmpfs, sysctls, env,
- * secrets, services, `worker.env`, `head.env`, a service's env (then empty) and a service's path.
+ * secrets, `worker.env`, `head.env`, a service's env (then empty) and a service's path.
  *
  * A recipe lives on the heap until recipe_free. */
 #ifndef RECIPE_RECIPE_H
@@ -34,6 +34,7 @@
 #define RECIPE_TMPFS_MAX 16
 #define RECIPE_SYSCTLS_MAX 16
 #define RECIPE_SECRET_TEXT 65
+#define RECIPE_PATH_MAX 127
 
 enum recipe_unit { RECIPE_UNIT_MACHINE, RECIPE_UNIT_GPU }; /* what a quote counts */
 enum recipe_role { RECIPE_HEAD, RECIPE_WORKER, RECIPE_ROLE_COUNT };
@@ -56,6 +57,7 @@ struct recipe_witness {
     enum recipe_on on;
     uint32_t       every_ms; /* a line at least that often */
     uint32_t       grace_ms; /* from its start to its first line */
+    char          *through;  /* the service of the head by which the gateway sees a node that is alone */
 };
 
 struct recipe_service {
@@ -64,7 +66,7 @@ struct recipe_service {
     uint16_t             port;
     enum recipe_on       on;
     enum recipe_protocol protocol;
-    char                *path; /* where a browser starts; null: "/" */
+    char                *path; /* where a browser starts, at most RECIPE_PATH_MAX bytes; null: "/" */
     char               **env;  /* NAME=VALUE, for the programs of who uses it from outside */
     unsigned             env_count;
 };

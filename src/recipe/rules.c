@@ -316,6 +316,8 @@ static struct err check_service(const struct checker *c, uint32_t i)
         return refuse(c, place_in("services", i, "path"), "is for http only");
     if (s->path && (path.ptr[0] != '/' || !str_is_utf8(path)))
         return refuse(c, place_in("services", i, "path"), "must start with '/'");
+    if (path.len > RECIPE_PATH_MAX)
+        return refuse(c, place_in("services", i, "path"), "must be at most 127 bytes");
     TRY(check_service_env(c, i));
     for (uint32_t j = 0; j < i; j++) {
         if (recipe_service(c->recipe, str_from(s->name)) != s)
@@ -323,6 +325,15 @@ static struct err check_service(const struct checker *c, uint32_t i)
         if (do_meet(s, &c->recipe->services[j]))
             return refuse(c, place_in("services", i, "port"), "is another service's already");
     }
+    return OK;
+}
+
+/* Of a cluster of one node there is only the head. */
+static struct err check_through(const struct checker *c)
+{
+    const struct recipe_service *s = recipe_service(c->recipe, str_from(c->recipe->witness.through));
+    if (!s || !recipe_is_on(s->on, RECIPE_HEAD))
+        return refuse(c, place_of("witness.through"), "must name a service of the head");
     return OK;
 }
 
@@ -357,5 +368,5 @@ struct err rules_check(const struct recipe *r, struct yaml *y, const struct comp
     TRY(check_command(&c, "worker.command", r->worker.command, r->worker.command_count));
     TRY(check_command(&c, "witness.command", r->witness.command, r->witness.command_count));
     for (uint32_t i = 0; i < r->services_count; i++) TRY(check_service(&c, i));
-    return OK;
+    return check_through(&c);
 }

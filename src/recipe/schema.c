@@ -51,6 +51,7 @@ static const cyaml_schema_field_t witness_fields[] = {
     WORD(recipe_witness, on, places),
     NUMBER(recipe_witness, every_ms),
     NUMBER(recipe_witness, grace_ms),
+    TEXT(recipe_witness, through),
     CYAML_FIELD_END,
 };
 
@@ -98,7 +99,7 @@ static const cyaml_schema_field_t recipe_fields[] = {
     CYAML_FIELD_MAPPING("head", CYAML_FLAG_DEFAULT, struct recipe, head, part_fields),
     CYAML_FIELD_MAPPING("worker", CYAML_FLAG_DEFAULT, struct recipe, worker, part_fields),
     CYAML_FIELD_MAPPING("witness", CYAML_FLAG_DEFAULT, struct recipe, witness, witness_fields),
-    CYAML_FIELD_SEQUENCE("services", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, services, &service_entry, 0,
+    CYAML_FIELD_SEQUENCE("services", CYAML_FLAG_POINTER, struct recipe, services, &service_entry, 1,
                          RECIPE_SERVICES_MAX),
     CYAML_FIELD_MAPPING("loss", CYAML_FLAG_DEFAULT, struct recipe, loss, loss_fields),
     CYAML_FIELD_MAPPING("ready", CYAML_FLAG_DEFAULT, struct recipe, ready, ready_fields),

@@ -47,12 +47,13 @@ static const char base[] =
              /* 33 */ "  on: head\n"
              /* 34 */ "  every_ms: 1000\n"
              /* 35 */ "  grace_ms: 5000\n"
-             /* 36 */ "services:\n"
-             /* 37 */ "  - { name: web, title: A page, port: 80, on: head, protocol: http, path: /a }\n"
-             /* 38 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp,\n"
-             /* 39 */ "      env: [\"AT=talk://${address}/$\", \"KEY=${secret.other}\"] }\n"
-             /* 40 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
-             /* 41 */ "ready: { timeout_ms: 60000 }\n";
+             /* 36 */ "  through: web\n"
+             /* 37 */ "services:\n"
+             /* 38 */ "  - { name: web, title: A page, port: 80, on: head, protocol: http, path: /a }\n"
+             /* 39 */ "  - { name: talk, title: Talk, port: 81, on: any, protocol: tcp,\n"
+             /* 40 */ "      env: [\"AT=talk://${address}/$\", \"KEY=${secret.other}\"] }\n"
+             /* 41 */ "loss: { witness_ms: 3000, link_ms: 4000 }\n"
+             /* 42 */ "ready: { timeout_ms: 60000 }\n";
 
 static char said[512];
 
@@ -119,14 +120,15 @@ static void what_may_be_left_out_is_then_empty(void **state)
                   "memory_min_mib: 64\nshm_percent: 1\n"
                   "user: { name: user, uid: 1, gid: 1, home: /h }\n"
                   "head: { command: [/a] }\nworker: { command: [/b] }\n"
-                  "witness: { command: [/c], on: any, every_ms: 100, grace_ms: 1000 }\n"
+                  "witness: { command: [/c], on: any, every_ms: 100, grace_ms: 1000, through: s }\n"
+                  "services: [{ name: s, title: S, port: 1, on: any, protocol: tcp }]\n"
                   "loss: { witness_ms: 500, link_ms: 1000 }\nready: { timeout_ms: 1000 }\n",
                   &r)
             .code,
         ERR_NONE);
     assert_int_equal(r->unit, RECIPE_UNIT_GPU);
-    assert_int_equal(r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count + r->services_count,
-                     0);
+    assert_int_equal(r->tmpfs_count + r->sysctls_count + r->env_count + r->secrets_count, 0);
+    assert_null(r->services[0].path);
     assert_int_equal(r->head.env_count, 0);
     recipe_free(r);
 }
@@ -143,25 +145,25 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "unit: machine", "unit: [machine", "6: did not find expected ',' or ']'" },
         { "unit: machine", "unit: machine\n\tx: 1", "6: found a tab character that violates indentation" },
         { "unit: machine", "unit: machine\nunit: gpu", "6: a key stands twice: unit" },
-        { "on: any, protocol", "on: any, on: head, protocol", "38: a key stands twice: on" },
-        { "ready: {", "---\nready: {", "42: a second document" },
+        { "on: any, protocol", "on: any, on: head, protocol", "39: a key stands twice: on" },
+        { "ready: {", "---\nready: {", "43: a second document" },
         { "title: Pair", "title: \"Pa\\qir\"", "2: found unknown escape character" },
         { "unit: machine", "unit: \xff", "1: invalid leading UTF-8 octet" },
         /* not the shape */
         { "unit: machine", "unti: machine", "5: there is no such key: unti" },
         { "  every_ms: 1000", "  every: 1000", "34: there is no such key: every" },
-        { "path: /a }", "path: /a, x: 1 }", "37: there is no such key: x" },
+        { "path: /a }", "path: /a, x: 1 }", "38: there is no such key: x" },
         { "image: pair\n", "", "1: a key is missing: image" },
         { "gid: 20002, ", "", "10: a key is missing: gid" },
-        { "title: Talk, ", "", "38: a key is missing: title" },
+        { "title: Talk, ", "", "39: a key is missing: title" },
         { "  every_ms: 1000\n", "", "32: a key is missing: every_ms" },
         { "  command: [/bin/worker, \"${head}:1\", \"${index}\"]", "  env: []",
           "30: a key is missing: command" },
         { "unit: machine", "unit: house", "5: none of the words allowed here: house" },
-        { "on: any", "on: both", "38: none of the words allowed here: both" },
+        { "on: any", "on: both", "39: none of the words allowed here: both" },
         { "exec: false", "exec: perhaps", "13: none of the words allowed here: perhaps" },
-        { "port: 80", "port: eighty", "37: no number that fits here: 'eighty'" },
-        { "port: 80", "port: 70000", "37: no number that fits here: '70000'" },
+        { "port: 80", "port: eighty", "38: no number that fits here: 'eighty'" },
+        { "port: 80", "port: 70000", "38: no number that fits here: '70000'" },
         { "uid: 20001", "uid: -1", "10: no number that fits here: '-1'" },
         { "nodes_max: 10", "nodes_max: 99999999999999999999",
           "6: no number that fits here: '99999999999999999999'" },
@@ -169,7 +171,7 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "nodes_max: 10", "nodes_max: 10x", "6: nodes_max must be 1 to 2500" },
         { "nodes_max: 10", "nodes_max: 010", "6: nodes_max must be 1 to 2500" },
         { "gid: 20002", "gid: 0x10", "10: user.gid must be 1 to 65534" },
-        { "port: 80,", "port: 8e1,", "37: services[0].port must be 1 to 65535" },
+        { "port: 80,", "port: 8e1,", "38: services[0].port must be 1 to 65535" },
         { "size_mib: 64", "size_mib: 64M", "12: tmpfs[0].size_mib must be 1 to 1048576" },
         { "mode: 0755", "mode: 0758", "13: tmpfs[1].mode must be octal, 0 to 01777 with a 0 ahead" },
         { "mode: 0755", "mode: 04755", "13: tmpfs[1].mode must be octal, 0 to 01777 with a 0 ahead" },
@@ -177,7 +179,7 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "title: Pair", "title: [Pair]", "2: expected STRING, got event: SEQUENCE_START" },
         { "title: Pair", "title:", "2: a text is shorter than 1: " },
         { "loss: { witness_ms: 3000, link_ms: 4000 }", "loss: 3000",
-          "40: expected MAPPING, got event: SCALAR" },
+          "41: expected MAPPING, got event: SCALAR" },
         { "[/bin/alive, \"${head}\"]", "[]", "32: too few entries (0 of 1 min) in sequence." },
         { "secrets: [token, other]", "secrets: [token, other, a, b, c, d, e, f, g]",
           "21: too many entries (8 max) in sequence." },
@@ -220,24 +222,29 @@ static void every_mistake_is_refused_with_its_line_and_reason(void **state)
         { "/bin/alive", "alive", "32: witness.command[0] must be an absolute path" },
         { "every_ms: 1000", "every_ms: 50", "34: witness.every_ms must be 100 to 60000" },
         { "every_ms: 1000", "every_ms: 2000",
-          "40: loss.witness_ms must be twice witness.every_ms at least: one line may be late" },
+          "41: loss.witness_ms must be twice witness.every_ms at least: one line may be late" },
         { "timeout_ms: 60000", "timeout_ms: 2000",
-          "41: ready.timeout_ms must be no less than witness.grace_ms" },
+          "42: ready.timeout_ms must be no less than witness.grace_ms" },
         { "name: talk", "name: ta--lk",
-          "38: services[1].name must be a DNS label of at most 31 letters without \"--\"" },
-        { "name: talk", "name: web", "38: services[1].name is there already" },
-        { "port: 81", "port: 80", "38: services[1].port is another service's already" },
-        { "port: 81", "port: 0", "38: services[1].port must be 1 to 65535" },
-        { "protocol: tcp", "protocol: tcp, path: /", "38: services[1].path is for http only" },
-        { "path: /a", "path: a", "37: services[0].path must start with '/'" },
-        { "AT=talk", "A T=talk", "39: services[1].env[0] must be NAME=VALUE" },
-        { "KEY=${", "AT=${", "39: services[1].env[1] sets a name that is set already" },
+          "39: services[1].name must be a DNS label of at most 31 letters without \"--\"" },
+        { "name: talk", "name: web", "39: services[1].name is there already" },
+        { "port: 81", "port: 80", "39: services[1].port is another service's already" },
+        { "port: 81", "port: 0", "39: services[1].port must be 1 to 65535" },
+        { "protocol: tcp", "protocol: tcp, path: /", "39: services[1].path is for http only" },
+        { "path: /a", "path: a", "38: services[0].path must start with '/'" },
+        { "path: /a", "path: /" LONG_63 LONG_63, "38: services[0].path must be at most 127 bytes" },
+        { "  through: web\n", "", "32: a key is missing: through" },
+        { "through: web", "through: wed", "36: witness.through must name a service of the head" },
+        { "{ name: web, title: A page, port: 80, on: head", "{ name: web, title: A page, port: 80, on: worker",
+          "36: witness.through must name a service of the head" },
+        { "AT=talk", "A T=talk", "40: services[1].env[0] must be NAME=VALUE" },
+        { "KEY=${", "AT=${", "40: services[1].env[1] sets a name that is set already" },
         { "KEY=${secret.other}", "KEY=${head}",
-          "39: services[1].env[1] uses a variable that is not there: head" },
+          "40: services[1].env[1] uses a variable that is not there: head" },
         { "KEY=${secret.other}",
           "KEY=" LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63 LONG_63
               LONG_63 LONG_63 LONG_63 "${secret.other}",
-          "39: services[1].env is longer than 1023 bytes with its secrets" },
+          "40: services[1].env is longer than 1023 bytes with its secrets" },
     };
     int wrong = 0;
     for (size_t i = 0; i < countof(rows); i++) {
