@@ -120,6 +120,7 @@ struct node {
     struct instant  alive;      /* when a witness last saw it */
     struct instant  missed;     /* since when the witness says that it is gone; 0: it does not */
     struct instant  heard;      /* witnesses: last report of theirs with a fresh line */
+    struct instant  probed;     /* alone in its cluster: when the gateway last saw more of it */
     bool            mesh_owed;  /* its whole map is to be sent once all are known */
     bool            has_inside; /* said since the network's start, be it "" */
     char            inside[MESH_ENDPOINT_TEXT];

@@ -180,6 +180,7 @@ static void gateway_link_up(struct step *s)
     }
     memcpy(g->instance, s->in->link.instance, sizeof g->instance);
     g->session = s->in->session;
+    g->since   = s->now;
     welcome(s, g->id.id);
 }
 

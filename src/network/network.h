@@ -95,8 +95,9 @@ struct gateway {
     uint32_t         relay_slots;
     char             tunnel[MESH_ENDPOINT_TEXT];
 
-    uint64_t session; /* live from here on; 0: no link */
-    uint8_t  instance[16];
+    uint64_t       session; /* live from here on; 0: no link */
+    struct instant since;   /* of that link */
+    uint8_t        instance[16];
 };
 extern const struct record_type gateway_type;
 

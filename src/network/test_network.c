@@ -219,6 +219,34 @@ static void a_node_that_is_alone_is_charged_by_what_the_gateway_saw(void **state
     for (x = NULL; (x = network_cluster_node(&w.n, at(cluster), x));) assert_int_equal(x->seen_ms, 0);
 }
 
+static void a_lone_machine_that_vanishes_ends_its_cluster(void **state)
+{
+    (void)state;
+    world_come(&w, 1);
+    int64_t            before  = balance(w.user);
+    struct id          cluster = world_ready(&w, 1);
+    const struct node *x       = network_cluster_node(&w.n, at(cluster), NULL);
+    serve_alone(cluster, 10000, 10000);
+    world_probe(&w, cluster, 9000);
+    link_goes(world_device_of(&w, x));
+    for (uint64_t seen_ms = 19000; seen_ms <= 59000; seen_ms += 10000) { /* its link alone is gone */
+        world_pass(&w, 10000);
+        world_probe(&w, cluster, seen_ms);
+    }
+    assert_int_equal(at(cluster)->state, CLUSTER_READY);
+    struct input down = { .kind = INPUT_LINK_DOWN, .session = w.gateway_session, .subject = w.gateway };
+    world_step(&w, &down);
+    world_pass(&w, 60000); /* nobody can say that it is gone */
+    world_gateway_restart(&w);
+    world_pass(&w, 14000);
+    assert_int_equal(at(cluster)->state, CLUSTER_READY);
+    world_pass(&w, 2000);
+    world_pass(&w, NODE_CLOSING_MS + 400);
+    assert_int_equal(at(cluster)->state, CLUSTER_FAILED);
+    assert_non_null(strstr(at(cluster)->why, "lost"));
+    assert_int_equal(balance(w.user), before - ASK * 10 / 3600); /* it reported ten seconds */
+}
+
 static void a_gateway_that_is_away_costs_a_lone_node_that_time_and_no_more(void **state)
 {
     (void)state;
@@ -539,6 +567,7 @@ int main(void)
         TEST(what_the_head_served_counts_through_a_change_of_its_witness_and_a_restart),
         TEST(a_node_that_is_alone_is_charged_by_what_the_gateway_saw),
         TEST(a_gateway_that_is_away_costs_a_lone_node_that_time_and_no_more),
+        TEST(a_lone_machine_that_vanishes_ends_its_cluster),
         TEST(a_lost_worker_is_replaced_and_bills_nothing_more),
         TEST(a_head_that_is_lost_ends_the_cluster_with_a_refund),
         TEST(what_comes_after_a_crash_is_what_was_before),

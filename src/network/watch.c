@@ -2,7 +2,8 @@
  *
  * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for as
  * long as its recipe says; when its container ended; or when it took a lost one's place and does not begin. A link
- * that is gone while the witness sees the node alive is no loss: a network outage stops no work. */
+ * that is gone while the witness sees the node alive is no loss: a network outage stops no work. Of a node that is
+ * alone the gateway is the witness. */
 #include "network_int.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@
 #define FORGET_A_TICK_MAX 4096
 #define PROBED_STORE_MS 60000
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
+#define PROBE_SILENT_MS 15000  /* the gateway has lost a lone node when none of its probes was answered for so long */
 
 /* ---- witnesses ---------------------------------------------------------------------------------------- */
 
@@ -127,6 +129,7 @@ void on_gw_probed(struct step *s)
     uint64_t seen_ms = x->seen_ms;
     bool     new_run = memcmp(x->seen_run, g->instance, sizeof x->seen_run) != 0;
     node_probed(x, g->id, g->instance, s->in->gw_probed.seen_ms);
+    if (x->seen_ms > seen_ms) x->probed = s->now;
     if (new_run || x->seen_ms / PROBED_STORE_MS > seen_ms / PROBED_STORE_MS) step_changed(s, &node_type, x);
 }
 
@@ -148,9 +151,22 @@ static bool link_is_gone(const struct step *s, const struct node *x, struct span
     return !d->session && instant_since(s->now, d->seen).ms >= for_so_long.ms;
 }
 
+static struct instant later(struct instant a, struct instant b)
+{
+    return instant_before(a, b) ? b : a;
+}
+
+static bool gateway_misses(const struct step *s, const struct node *lone)
+{
+    const struct gateway *g = network_gateway(s->n);
+    if (!g || !g->session) return false;
+    return instant_since(s->now, later(later(lone->probed, lone->passed), g->since)).ms >= PROBE_SILENT_MS;
+}
+
 /* Only a witness that can be heard can miss the head: with all links gone it is the network that is cut off. */
 static bool head_is_missed(const struct step *s, const struct cluster *c, const struct node *head)
 {
+    if (network_is_probed(s->n, head)) return gateway_misses(s, head);
     for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct device *d = table_find(&s->n->devices, x->device.id);
         if (!node_is_live(x) || !x->witness || x == head || !d->session) continue;
