@@ -46,6 +46,13 @@ enum cluster_state {
 };
 extern const char *const cluster_state_names[CLUSTER_STATE_COUNT];
 
+/* What was served and what a witness saw of it, from a moment on. */
+struct weighing {
+    struct instant since;
+    uint64_t       session; /* of the witness's link */
+    uint64_t       served_ms, seen_ms;
+};
+
 struct cluster {
     struct cluster_id  id;
     struct account_id  owner;
@@ -77,10 +84,11 @@ struct cluster {
     struct instant     hurt;   /* the loss that is being healed, or the last */
     struct instant     healed; /* when that was made good */
     /* live */
-    uint32_t       nodes_alive; /* as the witness last said */
-    struct instant renew;       /* when the lease is to be renewed */
-    uint32_t       first;       /* of its nodes: place in the network's table + 1 */
-    uint64_t       told;        /* step in which its watchers were last told */
+    uint32_t        nodes_alive; /* as the witness last said */
+    struct instant  renew;       /* when the lease is to be renewed */
+    struct weighing weighed;     /* all nodes */
+    uint32_t        first;       /* of its nodes: place in the network's table + 1 */
+    uint64_t        told;        /* step in which its watchers were last told */
 };
 extern const struct record_type cluster_type;
 
@@ -121,6 +129,7 @@ struct node {
     struct instant  missed;     /* since when the witness says that it is gone; 0: it does not */
     struct instant  heard;      /* witnesses: last report of theirs with a fresh line */
     struct instant  probed;     /* alone in its cluster: when the gateway last saw more of it */
+    struct weighing weighed;    /* all until the last report of it */
     bool            mesh_owed;  /* its whole map is to be sent once all are known */
     bool            has_inside; /* said since the network's start, be it "" */
     char            inside[MESH_ENDPOINT_TEXT];

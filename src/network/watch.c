@@ -12,8 +12,10 @@
 #define DEVICE_RESTS_MS 10000 /* before a device that lost a node of a cluster gets another one of it */
 #define FORGET_A_TICK_MAX 4096
 #define PROBED_STORE_MS 60000
+#define WEIGH_MS 300000
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
-#define PROBE_SILENT_MS 15000  /* the gateway has lost a lone node when none of its probes was answered for so long */
+#define PROBE_SILENT_MS \
+    15000 /* the gateway has lost a lone node when none of its probes was answered for so long */
 
 /* ---- witnesses ---------------------------------------------------------------------------------------- */
 
@@ -24,10 +26,39 @@ static const struct witness_entry *entry_of(const struct witnessed *w, uint32_t 
     return NULL;
 }
 
-static void take_entry(struct step *s, struct node *by, struct node *x, const struct witness_entry *e)
+/* A tenant can reach the witness in his container: stop it, or speak in its place; and what nobody saw is not charged. So
+ * what the nodes served is weighed against what was seen of it. Only what comes between two reports of one witness by one
+ * link counts, and of that no more than the time that passed: an outage mutes nobody. */
+static void weigh(struct step *s, struct cluster *c, struct node *x)
+{
+    struct weighing now = { s->now, s->in->session, x->served_ms, x->seen_ms }, *last = &x->weighed;
+    if (last->session == now.session && x->state == NODE_SERVING) {
+        uint64_t passed_ms = (uint64_t)instant_since(now.since, last->since).ms,
+                 served_ms = now.served_ms - last->served_ms;
+        c->weighed.served_ms += served_ms < passed_ms ? served_ms : passed_ms;
+        c->weighed.seen_ms += now.seen_ms - last->seen_ms;
+    }
+    *last = now;
+}
+
+/* Whether less than half of it was seen; found out anew every WEIGH_MS. Who loads his head so that its check is slow does
+ * not lose his work. */
+static bool is_muted(const struct step *s, struct cluster *c)
+{
+    struct weighing w = c->weighed;
+    if (w.since.ms && instant_since(s->now, w.since).ms < WEIGH_MS) return false;
+    c->weighed = (struct weighing){ .since = s->now };
+    return w.since.ms && w.served_ms >= WEIGH_MS / 2 && w.seen_ms < w.served_ms / 2;
+}
+
+static void take_entry(struct step *s, struct cluster *c, struct node *by, struct node *x,
+                       const struct witness_entry *e)
 {
     /* The head's word counts for the others, another's for the head, nobody's for himself. */
-    if (by != x && (by->role == NODE_HEAD || x->role == NODE_HEAD)) node_witnessed(x, by->id, e->seen_ms);
+    if (by != x && (by->role == NODE_HEAD || x->role == NODE_HEAD)) {
+        node_witnessed(x, by->id, e->seen_ms);
+        weigh(s, c, x);
+    }
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
     if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     if (!e->alive && by != x) {
@@ -111,7 +142,7 @@ void on_witnessed(struct step *s)
     if (w->age_ms <= WITNESS_FRESH_MS) by->heard = s->now;
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct witness_entry *e = x->state == NODE_CLOSED ? NULL : entry_of(w, x->index);
-        if (e) take_entry(s, by, x, e);
+        if (e) take_entry(s, c, by, x, e);
     }
     if (by->role == NODE_HEAD && cluster_is_live(c)) judge(s, c);
 }
@@ -345,6 +376,7 @@ static void watch_cluster(struct step *s, struct cluster *c)
         return cluster_end(s, c, false, STR("what was paid for has ended"));
     if (cluster_is_forming(c) && r && instant_since(s->now, c->made).ms > r->ready_timeout.ms)
         return cluster_end(s, c, true, STR("it was not ready in the time its recipe gives it"));
+    if (is_muted(s, c)) return cluster_end(s, c, true, STR("its own check no longer sees its nodes serve"));
 
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         if (!step_has_room(s)) return;
