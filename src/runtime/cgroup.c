@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #define CGROUPS "/sys/fs/cgroup"
+#define TCP_LIMIT "memory.kmem.tcp.limit_in_bytes"
 #define HIERARCHIES_MAX 24
 #define FACT_BYTES_MAX 8192
 #define WAIT_MS 5
@@ -67,6 +69,21 @@ const char *cgroup_missing(void)
         if (is_unified() ? !strstr(all, needed[i]) : access(path, F_OK) < 0) return needed[i];
     }
     return NULL;
+}
+
+/* A socket that is made before the limit is never counted, and OCI runtimes set none: so the group is made here, before
+ * the container is. */
+struct err cgroup_limit_tcp(const char *group, const char *name, uint64_t bytes)
+{
+    char path[RUNTIME_PATH_TEXT], number[24];
+    int  len = snprintf(number, sizeof number, "%llu", (unsigned long long)bytes);
+    if (access(CGROUPS "/memory/" TCP_LIMIT, F_OK) < 0) return OK; /* there it counts as memory */
+    path_write(path, CGROUPS "/memory/%s/%s", group, name);
+    TRY(sys_make_dirs(path, 0755));
+    path_write(path, CGROUPS "/memory/%s/%s/" TCP_LIMIT, group, name);
+    scoped_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    return fd >= 0 && write(fd, number, (size_t)len) == len ? OK
+                                                            : ERR(IO, "a container's TCP can't be limited");
 }
 
 /* ---- what it used ---------------------------------------------------------------------------- */

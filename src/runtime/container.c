@@ -14,6 +14,7 @@
 
 #define LOOK_MS 20 /* how often a starting container is looked at */
 #define SLOT_NONE UINT32_MAX
+#define TCP_PART 8 /* of a container's memory, beside it: what may wait in its TCP connections */
 
 /* Watches one keeper. Its handles may close after the container's entry was given to another. */
 struct watch {
@@ -394,9 +395,11 @@ struct err container_start(struct runtime *r, const struct container_spec *s,
     if (!c || !netns_is_there(r, s->node)) return ERR(CONFLICT, "the node has no network namespace yet");
     if (c->state != NODE_FOUND || c->incarnation) return ERR(CONFLICT, "the node has a container already");
     if (!s->incarnation) return ERR(INVALID, "a node's incarnations count from 1");
-    char folder[RUNTIME_PATH_TEXT];
+    char folder[RUNTIME_PATH_TEXT], name[ID_TEXT + 1];
     node_path(r, s->node, NULL, folder);
+    node_name(s->node, name);
     TRY(bundle_write(r, s, c->slot));
+    TRY(cgroup_limit_tcp(r->cgroup, name, s->memory_bytes / TCP_PART));
     TRY(start_keeper(r, s->node, folder));
     c->incarnation = s->incarnation;
     c->state       = NODE_STARTING;

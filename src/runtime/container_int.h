@@ -67,7 +67,9 @@ bool keeper_lives(const char *folder);
 
 bool        cgroup_counts_swap(void); /* whether a limit of swap can be set */
 const char *cgroup_missing(void);     /* a controller that we need and is not there; null if none */
-void        cgroup_read(const char *group, const char *name, struct machine_usage *out, bool *found);
+/* What waits in its TCP connections, where that does not count as memory (control groups of version 1). */
+struct err cgroup_limit_tcp(const char *group, const char *name, uint64_t bytes);
+void       cgroup_read(const char *group, const char *name, struct machine_usage *out, bool *found);
 /* For threads: SIGKILL to all in it until none is left, then removes it from every hierarchy. */
 bool cgroup_kill(const char *group, const char *name, uint32_t timeout_ms);
 bool cgroup_remove(const char *group, const char *name, uint32_t timeout_ms);

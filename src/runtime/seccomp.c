@@ -14,7 +14,8 @@
  * rarely tried parts of the kernel. */
 static const int families[] = { AF_UNIX, AF_INET, AF_INET6 };
 
-/* Allowed there, so that containers can hold containers; a stranger's needs none of them. */
+/* Allowed there, so that containers can hold containers, or left to the machine's settings, as its kernel's log is; a
+ * stranger's needs none of them. */
 static const char *const refused[] = {
     "add_key",        "clone",          "clone3",
     "fsconfig",       "fsmount",        "fsopen",
@@ -22,8 +23,9 @@ static const char *const refused[] = {
     "io_uring_setup", "keyctl",         "mount",
     "mount_setattr",  "move_mount",     "open_tree",
     "pivot_root",     "request_key",    "setns",
-    "socket",         "socketcall",     "umount",
-    "umount2",        "unshare",        "userfaultfd",
+    "socket",         "socketcall",     "syslog",
+    "umount",         "umount2",        "unshare",
+    "userfaultfd",
 };
 
 void json_release(json_t **value)

@@ -169,6 +169,19 @@ static void it_makes_no_call_of_32_bits(void **state)
 }
 #endif
 
+/* Its own setting may forbid that as well, by EPERM. */
+static void it_asks_nothing_of_the_kernels_log(void **state)
+{
+    char log[CONTAINER_LOG_END_BYTES];
+    ask(*state,
+        "exec python3 -c '\n"
+        "import ctypes\n"
+        "l = ctypes.CDLL(None, use_errno=True)\n"
+        "print(\"log\", [(l.klogctl(what, None, 0), ctypes.get_errno()) for what in (3, 10)])'",
+        log);
+    assert_string_equal(log, "log [(-1, 38), (-1, 38)]\n");
+}
+
 static void it_sees_its_own_limits(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
@@ -238,6 +251,27 @@ static void memory_in_its_own_folders_counts(void **state)
     rig_until(rig, &run.ended);
     assert_in_range(run.end.oom_kills, 1, 100);
     rig_clean(rig, node);
+}
+
+/* Of a node of 64 MiB: connections to itself that nobody reads take ten times that, if they may. */
+static void what_waits_in_its_connections_is_limited(void **state)
+{
+    char log[CONTAINER_LOG_END_BYTES];
+    ask(*state,
+        "exec python3 -c '\n"
+        "import socket\n"
+        "at = socket.create_server((\"127.0.0.1\", 0), backlog=512)\n"
+        "held, waits = [], 0\n"
+        "for i in range(400):\n"
+        "  held.append(s := socket.create_connection(at.getsockname()))\n"
+        "  held.append(at.accept()[0])\n"
+        "  s.setblocking(False)\n"
+        "  try:\n"
+        "    while True: waits += s.send(b\"x\" * 65536)\n"
+        "  except BlockingIOError: pass\n"
+        "print(\"few\" if waits < 64 << 20 else waits)'",
+        log);
+    assert_string_equal(log, "few\n");
 }
 
 /* An image may bring any: what the container may open is decided by its group, not by the file. */
@@ -316,10 +350,12 @@ int main(int argc, char **argv)
 #ifdef __x86_64__
         cmocka_unit_test(it_makes_no_call_of_32_bits),
 #endif
+        cmocka_unit_test(it_asks_nothing_of_the_kernels_log),
         cmocka_unit_test(it_sees_its_own_limits),
         cmocka_unit_test(a_fork_bomb_ends_at_its_limit),
         cmocka_unit_test(what_takes_too_much_memory_is_killed),
         cmocka_unit_test(memory_in_its_own_folders_counts),
+        cmocka_unit_test(what_waits_in_its_connections_is_limited),
         cmocka_unit_test(a_device_that_an_image_brings_is_not_opened),
         cmocka_unit_test(a_mount_can_not_leave_the_root),
         cmocka_unit_test(a_gpu_that_is_not_there_is_not_given),
