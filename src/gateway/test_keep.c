@@ -76,6 +76,7 @@ static int close_world(void **state)
 {
     (void)state;
     gateway_stop(gateway);
+    probes_stop(gateway->probes); /* is_kept_revoked may have made some after the end */
     net_close(net);
     gateway_free(gateway);
     return sys_remove_tree(folder).code != ERR_NONE;
