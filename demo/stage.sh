@@ -1,5 +1,5 @@
 # stage.sh: what the demo stands on: a folder for each run, processes in places of demo/net, and the removal of
-# all of it. Sourced by demo/run and demo/as-user.
+# all of it. Sourced by demo/run and demo/as.
 #
 # A run's folder holds lists of what it made: `driver` (who drives it), `processes`, `workers`, `net`. They are
 # written before the thing is made, so whoever finds the folder later can remove what it names, also after a SIGKILL.

@@ -61,7 +61,7 @@ network=127.0.0.1:$port
 # --- signing in ----------------------------------------------------------------------------------
 
 gives 2 user login --network "$network" && told '--pin is needed'
-gives 8 user login --network "$network" --pin "$(printf 'a%.0s' {1..64})" && told "can't be reached"
+gives 8 user login --network "$network" --pin "$(printf 'a%.0s' {1..64})" && told "can't be reached" && told 'is --pin what'
 gives 0 operator login --network "$network" --pin "$pin"
 gives 0 user login --network "$network" --pin "$pin" --json
 [[ $(member .operator) == false ]] || fail "anybody is the operator"
@@ -92,20 +92,24 @@ gives 0 user recipe list && printed '^ray '
 gives 0 user recipe show ray && printed 'dashboard'
 gives 2 user quote --recipe ray --quantity three --duration 1h && told 'whole number'
 gives 2 user quote --recipe ray --quantity 3 --duration 90 && told '90m, 1h, 2d, 1w'
-gives 2 user quote --recipe ray --quantity 0 --duration 1h
+gives 2 user quote --recipe ray --quantity 0 --duration 1h && told 'from 1 to 20000'
 gives 2 user quote --recipe ray --quantity 3 --duration 367d
-gives 4 user quote --recipe nothing --quantity 3 --duration 1h
+gives 4 user quote --recipe nothing --quantity 3 --duration 1h && told 'ionet recipe list'
 gives 6 user quote --recipe ray --quantity 3 --duration 1h && told 'none is free now'
 gives 4 user cluster create --quote 0123456789abcdef
-gives 4 user cluster show nothing && told 'no such cluster'
+gives 4 user cluster show nothing && told 'no such cluster' && told 'ionet cluster list'
 gives 4 user cluster watch nothing
 long=$(printf 'a%.0s' {1..600})
 gives 2 user cluster watch "$long" && told 'so long a name'
 gives 2 user device show "$long"
 gives 2 user recipe list --cursor "$long"
 gives 4 user cluster forward nothing dashboard
-gives 0 user cluster list && printed '^ID '
+gives 2 user cluster logs nothing --node worker2 && told "worker2: that is no node's id"
+gives 0 user cluster list && printed '^ID ' && told 'none yet: .*ionet quote'
+gives 0 user cluster list --json && [[ ! -s $scratch/err ]] || fail "more than JSON is told"
 gives 2 user device enroll && told '--ask is needed'
+gives 2 user device enroll --ask much && told 'six decimals'
+! grep -q 'as root' "$scratch/err" || fail "a command is announced that does not come"
 gives 0 user device enroll --ask 0.05 && printed "^echo $network\.$pin\.[A-Za-z0-9_-]* | ionet-worker --token_file -\$"
 gives 3 user operator gateway-token
 gives 0 operator operator gateway-token && printed "^$network\.$pin\."
@@ -117,7 +121,7 @@ gives 8 user account && told "can't be reached"
 start "$port"
 gives 0 user account && printed '^balance  *12.50 USDC$'
 gives 0 user logout
-gives 3 user account && told 'ionet login'
+gives 3 user account && told 'not signed in' && told 'ionet login'
 gives 0 user login
 echo '{' >"$scratch/user/config.json"
 gives 1 user account && told 'delete it'

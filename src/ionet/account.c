@@ -73,7 +73,7 @@ struct err command_account_transfers(struct cli *c)
 struct err command_recipe_list(struct cli *c)
 {
     struct recipe_facts facts;
-    return print_page(c, "/v1/recipes", &recipe_facts_type, &facts);
+    return print_page(c, "/v1/recipes", &recipe_facts_type, &facts, NULL, "the network's operator adds them");
 }
 
 struct err command_recipe_show(struct cli *c)
@@ -111,7 +111,7 @@ struct err quote_ask(struct cli *c, struct api_reply *out)
     TRY(option_needed(c, "recipe", &recipe));
     TRY(option_needed(c, "quantity", &quantity));
     TRY(option_needed(c, "duration", &duration));
-    TRY(option_count(c, "quantity", JSON_INT_MAX, &count));
+    TRY(option_count(c, "quantity", 1, QUANTITY_MAX, &count));
     TRY(option_duration(c, "duration", &span));
 
     char            room[API_BODY_MAX];

@@ -71,7 +71,26 @@ static enum err_code code_of(unsigned status, struct json_value problem)
     }
 }
 
-static void hint_write(unsigned status, enum err_code code, struct json_value problem, struct text *t)
+/* Where to look for the name of what a command did not find. */
+static const char *where_names_are(const struct cli *c)
+{
+    static const struct {
+        const char *path; /* of the command, or how it begins */
+        const char *doc;
+    } places[] = {
+        { "recipe", "`ionet recipe list` shows what is offered" },
+        { "quote", "`ionet recipe list` shows what is offered" },
+        { "cluster create", "`ionet recipe list` shows what is offered, `ionet quote` asks for a quote" },
+        { "cluster", "`ionet cluster list` shows yours, `ionet cluster show` the nodes and services of one" },
+        { "device", "`ionet device list` shows yours" },
+    };
+    for (size_t i = 0; i < countof(places); i++)
+        if (str_starts(str_from(c->command->path), str_from(places[i].path))) return places[i].doc;
+    return "";
+}
+
+static void hint_write(const struct cli *c, unsigned status, enum err_code code, struct json_value problem,
+                       struct text *t)
 {
     int64_t n;
     if (!json_as_i64(json_member(problem, "available"), &n).code) {
@@ -82,6 +101,8 @@ static void hint_write(unsigned status, enum err_code code, struct json_value pr
         text_add(t, STR(" USDC are missing: add to the account, or take fewer machines or a shorter time"));
     } else if (status == 401) {
         text_add(t, STR("`ionet login` signs in"));
+    } else if (code == ERR_MISSING) {
+        text_add(t, str_from(where_names_are(c)));
     } else if (code == ERR_EXPIRED) {
         text_add(t, STR("`ionet quote` asks for a new price"));
     } else if (status == 429) {
@@ -99,8 +120,10 @@ struct err api_problem(struct cli *c, unsigned status, struct str body)
     enum err_code code = code_of(status, doc.root);
     char          hint[CLI_DETAIL_MAX];
     struct text   t = TEXT_IN(hint);
-    hint_write(status, code, doc.root, &t);
+    hint_write(c, status, code, doc.root, &t);
 
+    bool keyless = status == 401 && !*c->config.api_key && strcmp(c->command->path, "login") != 0;
+    if (keyless) return cli_fail(c, code, text_z(&t), "not signed in");
     struct str detail = json_as_str(json_member(doc.root, "detail"));
     if (!detail.len) detail = json_as_str(json_member(doc.root, "title"));
     if (!detail.len) return cli_fail(c, code, text_z(&t), "the network answered with status %u", status);
@@ -109,8 +132,11 @@ struct err api_problem(struct cli *c, unsigned status, struct str body)
 
 struct err api_unreachable(struct cli *c, struct err e)
 {
+    bool first     = !strcmp(c->command->path, "login");
     c->unreachable = true;
-    return cli_fail(c, e.code, "is its address right, and is there a way to it?",
+    return cli_fail(c, e.code,
+                    first ? "is its address right, is there a way to it, and is --pin what its operator told?"
+                          : "is its address right, and is there a way to it?",
                     "the network at %s can't be reached: %s", c->config.network, e.why);
 }
 

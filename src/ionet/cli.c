@@ -19,7 +19,7 @@ static const struct exit_status exits[] = {
     { ERR_CONFLICT, 5, "it is not in a state that allows this" },
     { ERR_CAPACITY, 6, "fewer machines are free than asked for" },
     { ERR_FUNDS, 7, "the balance does not cover it" },
-    { ERR_EXPIRED, 9, "it was valid once" },
+    { ERR_EXPIRED, 9, "it has expired" },
     { ERR_LIMIT, 10, "too many or too much at once" },
 };
 
@@ -41,6 +41,7 @@ static void exits_print(FILE *to)
             fprintf(to, "  %2d  the network can't be reached\n", EXIT_UNREACHABLE);
         fprintf(to, "  %2d  %s\n", exits[i].status, exits[i].doc);
     }
+    fprintf(to, " %d  interrupted by Ctrl-C\n", EXIT_INTERRUPTED);
 }
 
 struct err cli_fail(struct cli *c, enum err_code code, const char *hint, const char *format, ...)
@@ -136,6 +137,18 @@ static const struct option *option_find(const struct command *k, const char *nam
     return NULL;
 }
 
+/* An error of the line, and where to read how it should be. */
+__attribute__((format(printf, 2, 3))) static struct err misused(struct cli *c, const char *format, ...)
+{
+    char    detail[CLI_DETAIL_MAX], hint[64];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+    snprintf(hint, sizeof hint, "`ionet %s --help` says how it is used", c->command->path);
+    return cli_fail(c, ERR_INVALID, hint, "%s", detail);
+}
+
 /* One "--name", "--name VALUE" or "--name=VALUE"; *used says how many words it took. */
 static struct err option_take(struct cli *c, int left, char **words, int *used)
 {
@@ -148,9 +161,7 @@ static struct err option_take(struct cli *c, int left, char **words, int *used)
         return OK;
     }
     const struct option *o = option_find(c->command, name, len);
-    if (!o)
-        return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` has no option --%.*s", c->command->path, (int)len,
-                        name);
+    if (!o) return misused(c, "`ionet %s` has no option --%.*s", c->command->path, (int)len, name);
 
     const char **value = &c->values[o - c->command->options];
     if (*value) return cli_fail(c, ERR_INVALID, NULL, "--%s is given twice", o->name);
@@ -177,7 +188,7 @@ static unsigned operands_wanted(const char *text)
 
 static struct err program_take(struct cli *c, char **words)
 {
-    if (!*words) return cli_fail(c, ERR_INVALID, NULL, "behind -- a program is missing");
+    if (!*words) return misused(c, "a program is missing behind --");
     c->program = words;
     return OK;
 }
@@ -200,8 +211,9 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
         else if (!only_operands && !strncmp(argv[i], "--", 2))
             TRY(option_take(c, argc - i, argv + i, &used));
         else if (c->operand_count == wanted)
-            return cli_fail(c, ERR_INVALID, NULL, "`ionet %s` can't do anything with \"%s\"", c->command->path,
-                            argv[i]);
+            return takes_program
+                       ? misused(c, "\"%s\" is one word too many: a program to run goes behind --", argv[i])
+                       : misused(c, "`ionet %s` can't do anything with \"%s\"", c->command->path, argv[i]);
         else
             c->operands[c->operand_count++] = argv[i];
     }
@@ -210,7 +222,7 @@ static struct err rest_take(struct cli *c, int argc, char **argv, bool *help)
         return OK;
     }
     if (c->operand_count < wanted)
-        return cli_fail(c, ERR_INVALID, NULL, "it is `ionet %s %s`", c->command->path, c->command->operands);
+        return misused(c, "it is `ionet %s %s`", c->command->path, c->command->operands);
     return OK;
 }
 

@@ -29,7 +29,7 @@ static void nodes_print(struct json_value nodes, FILE *to)
         sheet_add(&s, json_as_str(json_member(n, "address")));
         sheet_add(&s, json_as_str(json_member(n, "device_name")));
         sheet_add(&s, node.lost ? STR("lost") : json_as_str(json_member(n, "state")));
-        sheet_add(&s, json_as_str(json_member(n, "phase")));
+        sheet_add(&s, node.closed.ms ? STR("-") : json_as_str(json_member(n, "phase")));
         sheet_add_duration(&s, (int64_t)node.served_ms);
         sheet_add_usdc(&s, json_is_there(json_member(n, "charged_now_micros"))
                                ? member_i64(n, "charged_now_micros")
@@ -44,8 +44,9 @@ static void cluster_print(struct json_value cluster, FILE *to)
     struct text made = TEXT_IN(made_room), ends = TEXT_IN(ends_room);
     struct text charged = TEXT_IN(charged_room), escrow = TEXT_IN(escrow_room);
     int64_t     ready = member_i64(cluster, "ready_ms"), reserved = member_i64(cluster, "reserved_ms");
+    int64_t     ended = member_i64(cluster, "ended_ms");
     human_instant_write((struct instant){ reserved }, &made);
-    human_instant_write((struct instant){ member_i64(cluster, "ends_ms") }, &ends);
+    human_instant_write((struct instant){ ended ? ended : member_i64(cluster, "ends_ms") }, &ends);
     human_usdc_write((struct money){ member_i64(cluster, "charged_now_micros") }, &charged);
     human_usdc_write((struct money){ member_i64(cluster, "escrow_micros") }, &escrow);
 
@@ -56,13 +57,14 @@ static void cluster_print(struct json_value cluster, FILE *to)
     member_print("why", cluster, "why", to);
     fprintf(to, "%-10s %s\n", "made", text_z(&made));
     if (ready) fprintf(to, "%-10s %.1f s\n", "ready in", (double)(ready - reserved) / 1000);
-    fprintf(to, "%-10s %s\n", "paid until", text_z(&ends));
-    fprintf(to, "%-10s %s of %s USDC\n\n", "charged", text_z(&charged), text_z(&escrow));
+    fprintf(to, "%-10s %s\n", ended ? "ended" : "paid until", text_z(&ends));
+    fprintf(to, "%-10s %s of %s USDC%s\n\n", "charged", text_z(&charged), text_z(&escrow),
+            ended ? ", the rest was refunded" : "");
     nodes_print(json_member(cluster, "nodes"), to);
 
     struct json_value services = json_member(cluster, "services");
-    if (json_count(services)) fputs("\nservices\n", to);
-    for (uint32_t i = 0; i < json_count(services); i++) {
+    if (json_count(services) && !ended) fputs("\nservices: ionet cluster forward CLUSTER SERVICE\n", to);
+    for (uint32_t i = 0; i < json_count(services) && !ended; i++) {
         struct str name  = json_as_str(json_member(json_at(services, i), "name"));
         struct str title = json_as_str(json_member(json_at(services, i), "title"));
         fprintf(to, "  %-12.*s %.*s\n", (int)name.len, name.ptr, (int)title.len, title.ptr);
@@ -138,22 +140,30 @@ struct err command_cluster_create(struct cli *c)
     scoped_reply struct api_reply r = { 0 };
     TRY(api_call(c, "POST", "/v1/clusters", text_str(&t), &r));
     TRY(str_copy(json_as_str(json_member(r.doc.root, "id")), id, sizeof id));
-    if (!cli_has(c, "wait")) {
-        if (c->json)
-            print_json((struct str){ r.body, r.len });
-        else
-            printf("cluster %s\n", id);
-        return OK;
-    }
     if (!c->json) printf("cluster %s\n", id);
     fflush(stdout);
-    return watch_cluster(c, id, WATCH_READY);
+    if (cli_has(c, "wait")) return watch_cluster(c, id, WATCH_READY);
+    if (c->json)
+        print_json((struct str){ r.body, r.len });
+    else
+        fprintf(stderr, "`ionet cluster watch %s` shows how it becomes ready\n", id);
+    return OK;
+}
+
+/* A cluster that lives is charged in its record when it ends, and may end before what was paid for does. */
+static void as_it_stands(struct json_value item, void *record)
+{
+    struct cluster *k = record;
+    if (json_is_there(json_member(item, "charged_now_micros")))
+        k->charged.micros = member_i64(item, "charged_now_micros");
+    if (k->ended.ms) k->ends = k->ended;
 }
 
 struct err command_cluster_list(struct cli *c)
 {
     struct cluster cluster;
-    return print_page(c, "/v1/clusters", &cluster_type, &cluster);
+    return print_page(c, "/v1/clusters", &cluster_type, &cluster, as_it_stands,
+                      "`ionet quote` asks for a price, `ionet cluster create` hires");
 }
 
 struct err command_cluster_show(struct cli *c)

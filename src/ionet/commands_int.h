@@ -4,6 +4,7 @@
 
 #include "api_int.h"
 #include "cli_int.h"
+#include "sheet_int.h"
 
 #include "cluster/cluster.h"
 
@@ -41,13 +42,14 @@ void print_json(struct str json);
 /* GET path, by --limit and --cursor; and a word on standard error if there are more. */
 must_check struct err page_ask(struct cli *c, const char *path, struct api_reply *out);
 void                  page_say_more(const struct api_reply *r);
-/* Both, and a table of the items between; `record` is room for one. */
-must_check struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record);
+/* Both, and a table of the items between; `record` is room for one. `none` says what to do where there are none yet. */
+must_check struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record,
+                                 sheet_amend *amend, const char *none);
 
 /* Options as what they mean. One that was not given leaves *out as it was; option_needed makes that an error. */
 must_check struct err option_duration(struct cli *c, const char *name, struct span *out);
 must_check struct err option_usdc(struct cli *c, const char *name, struct money *out);
-must_check struct err option_count(struct cli *c, const char *name, int64_t most, int64_t *out);
+must_check struct err option_count(struct cli *c, const char *name, int64_t least, int64_t most, int64_t *out);
 must_check struct err option_needed(struct cli *c, const char *name, const char **out);
 
 int64_t member_i64(struct json_value object, const char *name); /* 0 if it is no number */

@@ -46,40 +46,44 @@ static bool is_token(struct str s)
     return s.len > 0;
 }
 
-static struct err token_print(struct cli *c, const char *purpose, const char *before, const char *behind)
+static struct err token_print(struct cli *c, const char *purpose, const char *note, const char *before,
+                              const char *behind)
 {
     scoped_reply struct api_reply r = { 0 };
     TRY(token_ask(c, purpose, &r));
     struct str token = json_as_str(json_member(r.doc.root, "token"));
     if (!is_token(token)) return ERR(CORRUPT, "what the network gave is no token");
-    if (c->json)
+    if (c->json) {
         print_json((struct str){ r.body, r.len });
-    else
-        printf("%s%.*s%s\n", before, (int)token.len, token.ptr, behind);
+        return OK;
+    }
+    fputs(note, stderr);
+    printf("%s%.*s%s\n", before, (int)token.len, token.ptr, behind);
     return OK;
 }
 
 struct err command_device_token(struct cli *c)
 {
-    return token_print(c, "device", "", "");
+    return token_print(c, "device", "", "", "");
 }
 
 struct err command_device_enroll(struct cli *c)
 {
-    if (!c->json)
-        fputs("on the machine, as root (the token works once, and is in no list of processes):\n", stderr);
-    return token_print(c, "device", "echo ", " | ionet-worker --token_file -");
+    return token_print(c, "device",
+                       "on the machine, as root (the token works once, and is in no list of processes):\n",
+                       "echo ", " | ionet-worker --token_file -");
 }
 
 struct err command_operator_gateway_token(struct cli *c)
 {
-    return token_print(c, "gateway", "", "");
+    return token_print(c, "gateway", "", "", "");
 }
 
 struct err command_device_list(struct cli *c)
 {
     static struct device device;
-    return print_page(c, "/v1/devices", &device_type, &device);
+    return print_page(c, "/v1/devices", &device_type, &device, NULL,
+                      "`ionet device enroll` tells how a machine joins");
 }
 
 static struct err device_answer(struct cli *c, const char *method, const char *tail)

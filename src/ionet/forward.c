@@ -245,7 +245,8 @@ static void place_print(const struct forward *f, uint16_t port)
     else
         printf("127.0.0.1:%u\n", port);
     fflush(stdout);
-    fprintf(stderr, "leads to %s of %s until Ctrl-C\n", f->wish.service, f->wish.cluster);
+    fprintf(stderr, "leads to %s of %s until Ctrl-C%s\n", f->wish.service, f->wish.cluster,
+            *f->ticket.token && !cli_has(f->cli, "env") ? "; it wants a token: --env prints it" : "");
 }
 
 static struct err run(struct forward *f, uint16_t port)
@@ -257,8 +258,8 @@ static struct err run(struct forward *f, uint16_t port)
     TRY(net_on_signal(f->net, SIGCHLD, on_child, f));
     struct err e = net_tcp_listen(f->net, "127.0.0.1", port, on_accept, f, &listener);
     if (e.code)
-        return cli_fail(f->cli, e.code, "--port 0 takes any that is free", "port %u can't be listened on: %s",
-                        port, e.why);
+        return cli_fail(f->cli, e.code, "without --port any that is free is taken",
+                        "port %u can't be had: another program may have it", port);
     port = net_listener_port(listener);
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
     TRY(service_env_fill(&f->env, &f->ticket, address));
@@ -275,7 +276,7 @@ struct err command_cluster_forward(struct cli *c)
 {
     static struct forward f;
     int64_t               port = 0;
-    TRY(option_count(c, "port", 65535, &port));
+    TRY(option_count(c, "port", 0, 65535, &port));
     f = (struct forward){
         .cli  = c,
         .wish = { .cluster = c->operands[0], .service = c->operands[1], .node = cli_option(c, "node") }
@@ -296,7 +297,11 @@ struct err command_cluster_open(struct cli *c)
     struct service_ticket ticket;
     TRY(ticket_ask(c, &wish, &ticket));
     const char *colon = strrchr(ticket.gateway, ':');
-    printf("https://%s%s/?ionet-ticket=%s\n", ticket.host, colon ? colon : "", ticket.text);
-    fputs("good once, within minutes; the browser must know the network's authority\n", stderr);
+    printf(c->json ? "{\"url\":\"https://%s%s/?ionet-ticket=%s\"}\n" : "https://%s%s/?ionet-ticket=%s\n",
+           ticket.host, colon ? colon : "", ticket.text);
+    fprintf(stderr,
+            "good once, within two minutes, for a browser that trusts the network's authority and\n"
+            "finds %s at %s; `ionet cluster forward` needs neither\n",
+            ticket.host, ticket.gateway);
     return OK;
 }

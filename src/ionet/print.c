@@ -15,7 +15,7 @@ struct err page_ask(struct cli *c, const char *path, struct api_reply *out)
     char        room[API_PATH_MAX];
     struct text t     = TEXT_IN(room);
     int64_t     limit = 50;
-    TRY(option_count(c, "limit", 200, &limit));
+    TRY(option_count(c, "limit", 1, 200, &limit));
     text_add(&t, str_from(path));
     text_add(&t, STR("?limit="));
     text_add_i64(&t, limit);
@@ -31,7 +31,8 @@ void page_say_more(const struct api_reply *r)
     if (next.len) fprintf(stderr, "there are more: --cursor %.*s\n", (int)next.len, next.ptr);
 }
 
-struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record)
+struct err print_page(struct cli *c, const char *path, const struct record_type *type, void *record,
+                      sheet_amend *amend, const char *none)
 {
     scoped_reply struct api_reply r = { 0 };
     TRY(page_ask(c, path, &r));
@@ -39,7 +40,9 @@ struct err print_page(struct cli *c, const char *path, const struct record_type 
         print_json((struct str){ r.body, r.len });
         return OK;
     }
-    TRY(sheet_items(json_member(r.doc.root, "items"), type, record, stdout));
+    struct json_value items = json_member(r.doc.root, "items");
+    TRY(sheet_items(items, type, record, amend, stdout));
+    if (!json_count(items) && !cli_has(c, "cursor")) fprintf(stderr, "none yet: %s\n", none);
     page_say_more(&r);
     return OK;
 }
@@ -58,14 +61,14 @@ struct err option_usdc(struct cli *c, const char *name, struct money *out)
     return e.code ? cli_fail(c, e.code, NULL, "--%s %s: %s", name, cli_option(c, name), e.why) : OK;
 }
 
-struct err option_count(struct cli *c, const char *name, int64_t most, int64_t *out)
+struct err option_count(struct cli *c, const char *name, int64_t least, int64_t most, int64_t *out)
 {
     if (!cli_has(c, name)) return OK;
     uint64_t   n;
     struct err e = str_to_u64(str_from(cli_option(c, name)), &n);
-    if (e.code || n > (uint64_t)most)
-        return cli_fail(c, ERR_INVALID, NULL, "--%s %s: a whole number up to %lld is needed", name,
-                        cli_option(c, name), (long long)most);
+    if (e.code || n < (uint64_t)least || n > (uint64_t)most)
+        return cli_fail(c, ERR_INVALID, NULL, "--%s %s: a whole number from %lld to %lld is needed", name,
+                        cli_option(c, name), (long long)least, (long long)most);
     *out = (int64_t)n;
     return OK;
 }

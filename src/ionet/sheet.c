@@ -181,7 +181,8 @@ static unsigned column_count(const struct record_type *type)
     return n;
 }
 
-struct err sheet_items(struct json_value items, const struct record_type *type, void *record, FILE *to)
+struct err sheet_items(struct json_value items, const struct record_type *type, void *record,
+                       sheet_amend *amend, FILE *to)
 {
     scoped_sheet struct sheet s;
     sheet_init(&s, column_count(type));
@@ -196,6 +197,7 @@ struct err sheet_items(struct json_value items, const struct record_type *type, 
         struct json_fault fault;
         memset(record, 0, type->size);
         TRY(json_read_value(json_at(items, at), type, JSON_VIEW, record, &fault));
+        if (amend) amend(json_at(items, at), record);
         for (uint32_t i = 0; i < type->field_count; i++) {
             char        room[SHEET_CELL_MAX];
             struct text t = TEXT_IN(room);

@@ -31,9 +31,12 @@ void sheet_add_duration(struct sheet *s, int64_t ms);
 void sheet_add_instant(struct sheet *s, int64_t ms);
 void sheet_print(const struct sheet *s, FILE *to); /* columns of figures to the right */
 
-/* The items of a JSON array as a table, each read into `record` (room for one). */
+/* What an item says besides its record's fields, put into the record. */
+typedef void sheet_amend(struct json_value item, void *record);
+
+/* The items of a JSON array as a table, each read into `record` (room for one); `amend` may be null. */
 must_check struct err sheet_items(struct json_value items, const struct record_type *type, void *record,
-                                  FILE *to);
+                                  sheet_amend *amend, FILE *to);
 /* One record: "name  value" for each field that is not zero. */
 void sheet_record(const struct record_type *type, const void *record, FILE *to);
 

@@ -104,6 +104,20 @@ static void a_line_that_makes_no_sense_is_refused_with_status_2(void **state)
     }
 }
 
+static void a_misused_command_is_told_where_its_use_is_described(void **state)
+{
+    struct cli c;
+    bool       help;
+    (void)state;
+    assert_int_equal(parse(&c, "quote --colour red", &help).code, ERR_INVALID);
+    assert_string_equal(c.detail, "`ionet quote` has no option --colour");
+    assert_non_null(strstr(c.hint, "`ionet quote --help`"));
+    assert_int_equal(parse(&c, "cluster show", &help).code, ERR_INVALID);
+    assert_non_null(strstr(c.hint, "`ionet cluster show --help`"));
+    assert_int_equal(parse(&c, "cluster forward mine dashboard ray job list", &help).code, ERR_INVALID);
+    assert_non_null(strstr(c.detail, "a program to run goes behind --"));
+}
+
 static void help_is_there_at_every_level(void **state)
 {
     struct cli c;
@@ -182,7 +196,7 @@ static void a_records_columns_are_those_of_its_field_table(void **state)
     (void)state;
     assert_int_equal(json_parse(str_from(items), &doc, &fault).code, ERR_NONE);
     FILE *to = open_memstream(&shown, &len);
-    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, to).code, ERR_NONE);
+    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, NULL, to).code, ERR_NONE);
     fclose(to);
     assert_non_null(
         strstr(shown, "ID                NAME  STATE  RECIPE  QUANTITY  NODES ALIVE  CHARGED USDC  ENDS\n"));
@@ -191,16 +205,44 @@ static void a_records_columns_are_those_of_its_field_table(void **state)
     free(shown);
 }
 
+static void charged_a_micro(struct json_value item, void *record)
+{
+    struct cluster *k = record;
+    assert_true(json_is_there(json_member(item, "newer")));
+    k->charged.micros += 1;
+}
+
+static void what_an_item_says_besides_its_record_is_in_the_table(void **state)
+{
+    static const char items[] =
+        "[{\"id\":\"0123456789abcdef\",\"name\":\"mine\",\"state\":\"ready\",\"recipe\":\"ray\","
+        "\"quantity\":3,\"nodes_alive\":3,\"charged_micros\":1250,\"ends_ms\":0,\"newer\":[1]}]";
+    struct cluster              cluster;
+    scoped_json struct json_doc doc = { 0 };
+    struct json_fault           fault;
+    char                       *shown = NULL;
+    size_t                      len;
+    (void)state;
+    assert_int_equal(json_parse(str_from(items), &doc, &fault).code, ERR_NONE);
+    FILE *to = open_memstream(&shown, &len);
+    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, charged_a_micro, to).code, ERR_NONE);
+    fclose(to);
+    assert_non_null(strstr(shown, "  0.001251  "));
+    free(shown);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_a_command_its_operands_and_its_options),
         cmocka_unit_test(a_line_that_makes_no_sense_is_refused_with_status_2),
+        cmocka_unit_test(a_misused_command_is_told_where_its_use_is_described),
         cmocka_unit_test(help_is_there_at_every_level),
         cmocka_unit_test(the_table_of_commands_fits_its_limits),
         cmocka_unit_test(each_kind_of_error_has_a_status),
         cmocka_unit_test(a_table_sets_figures_to_the_right_and_counts_letters),
         cmocka_unit_test(a_records_columns_are_those_of_its_field_table),
+        cmocka_unit_test(what_an_item_says_besides_its_record_is_in_the_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,10 @@ struct err ticket_request_write(struct cli *c, const struct ticket_wish *wish, c
     json_key(&w, "service");
     json_str(&w, str_from(wish->service));
     if (wish->node) {
+        struct id node;
+        if (id_read(str_from(wish->node), &node).code)
+            return cli_fail(c, ERR_INVALID, "`ionet cluster show` lists the nodes of a cluster",
+                            "--node %s: that is no node's id", wish->node);
         json_key(&w, "node");
         json_str(&w, str_from(wish->node));
     }
