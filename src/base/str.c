@@ -87,7 +87,7 @@ static size_t utf8_length(struct str s)
     size_t  need = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
     uint8_t low = 0x80, high = 0xbf;
     if (p[0] < 0xc2 || p[0] > 0xf4 || s.len < need) return 0;
-    if (p[0] == 0xe0) low = 0xa0;
+    if (p[0] == 0xc2 || p[0] == 0xe0) low = 0xa0; /* U+0080 to U+009F are controls: terminals obey them */
     if (p[0] == 0xed) high = 0x9f;
     if (p[0] == 0xf0) low = 0x90;
     if (p[0] == 0xf4) high = 0x8f;

@@ -114,6 +114,10 @@ static void only_shortest_utf8_is_text(void **state)
     assert_false(str_is_utf8(STR("\xe2\x82")));
     assert_false(str_is_utf8(STR("a\nb")));
     assert_false(str_is_utf8(STR("\x7f")));
+    assert_false(str_is_utf8(STR("\xc2\x9b"
+                                 "31m"))); /* what a terminal takes for ESC [ */
+    assert_false(str_is_utf8(STR("\xc2\x80")));
+    assert_true(str_is_utf8(STR("\xc2\xa0\xc3\x80")));
 }
 
 static void a_full_text_stays_full_and_keeps_whole_pieces(void **state)

@@ -1,5 +1,6 @@
 /* ionet: the command line of an open GPU network. */
 #include "cli_int.h"
+#include "terminal_int.h"
 
 #include "sys/log.h"
 
@@ -20,6 +21,7 @@ int main(int argc, char **argv)
     static char      *version[] = { "version" };
     bool              asked     = argc == 2 && !strcmp(argv[1], "--version");
     check_print_by(log_check_failed);
+    terminal_guard();
 
     struct err e = asked ? run(&c, 1, version) : run(&c, argc - 1, argv + 1);
     if (e.code) fprintf(stderr, "ionet: %s\n", e.why);

@@ -1,4 +1,5 @@
 #include "commands_int.h"
+#include "terminal_int.h"
 
 #include "human_int.h"
 
@@ -42,7 +43,7 @@ static double seconds(int64_t ms)
 
 static void line_clear(const struct watch *w)
 {
-    if (w->tty) fputs("\r\033[K", stderr);
+    if (w->tty) terminal_line_clear();
 }
 
 static void line_say(const struct watch *w, int64_t at_ms, const char *name, const char *doc)
@@ -131,7 +132,8 @@ static void on_tick(void *ctx)
     if (!w->tty || w->is_over || !w->base_ms || (w->cli->json && w->until == WATCH_FOREVER)) return;
     if (!strcmp(w->state, "ready")) return;
     int64_t now = w->last_ms + (int64_t)w->ticks * 100;
-    fprintf(stderr, "\r\033[K%+7.1f s  %s …", seconds(now - w->base_ms), w->state);
+    terminal_line_clear();
+    fprintf(stderr, "%+7.1f s  %s …", seconds(now - w->base_ms), w->state);
 }
 
 static void on_lost(void *ctx, const char *why)
