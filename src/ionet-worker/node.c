@@ -99,15 +99,16 @@ void node_find_left(struct node *n)
         tell_found(n, false, false, "");
         return;
     }
-    if (recipe_load(n).code) {
-        tell_found(n, false, false, "its recipe is no longer in the state folder");
-        return;
-    }
+    (void)recipe_load(n).code; /* without it, what there is is found to be ended */
     wg_start(n);
 }
 
 static void find_container(struct node *n, bool mesh)
 {
+    if (!n->recipe) {
+        tell_found(n, false, false, "its recipe is no longer in the state folder");
+        return;
+    }
     struct err e = container_adopt(n->site->runtime, n->ref.node, n->ref.incarnation, &node_container_calls, n,
                                    &n->container);
     if (e.code || !mesh) tell_found(n, mesh, false, e.code ? e.why : "its mesh device ended");

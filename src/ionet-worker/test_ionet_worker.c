@@ -239,6 +239,21 @@ static void stop_all_removes_what_a_spoilt_state_does_not_remember(void **state)
     assert_string_equal(world_left(&w, a.node), "");
 }
 
+static void a_node_whose_recipe_is_lost_is_ended_whole(void **state)
+{
+    (void)state;
+    struct assignment a = serve();
+    world_end(&w.worker, SIGKILL);
+    world_until(&w, !w.up);
+    assert_int_equal(world_shell("rm %s/state/recipes/*", w.dir), 0);
+    world_start_worker(&w);
+    world_until(&w, w.up && world_phase(&w, &a) == PHASE_ENDED);
+    assert_string_equal(world_node(&w, &a)->why, "its recipe is no longer in the state folder");
+    world_tell(&w, NULL, 0);
+    world_until(&w, w.observed.version == w.version && w.observed.nodes_count == 0);
+    assert_string_equal(world_left(&w, a.node), "");
+}
+
 static void a_container_that_ends_at_once_is_reported_with_its_reason_and_log(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ static int try_all(void)
         TEST(a_new_address_at_home_is_told_with_the_next_link_and_after_a_restart),
         TEST(a_worker_that_is_told_to_end_leaves_its_nodes_and_stop_all_ends_them),
         TEST(stop_all_removes_what_a_spoilt_state_does_not_remember),
+        TEST(a_node_whose_recipe_is_lost_is_ended_whole),
         TEST(a_container_that_ends_at_once_is_reported_with_its_reason_and_log),
         TEST(a_machine_that_lacks_something_says_so),
         TEST(what_the_network_did_not_sign_is_not_run),

@@ -95,6 +95,8 @@ def wrongs_of_the_process():
         yield "it can make user namespaces"
     if can("mount", b"none", b"/tmp", b"tmpfs", 0, None):
         yield "it can mount"
+    if can("klogctl", 10, None, 0):
+        yield "it can ask for the kernel's log"
     for each in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{each}/cmdline") as line:
