@@ -41,14 +41,15 @@ static void a_tenant_who_mutes_the_check_ends_his_cluster(void **state)
     uint64_t  ms      = 0;
     for (; ms < 300000; ms += 1000) { /* a slow one: of four seconds three are seen */
         world_pass(&w, 1000);
-        world_work(&w, cluster, PHASE_RUNNING, ms + 1000);
+        if (ms % 10000 == 0)
+            world_work(&w, cluster, PHASE_RUNNING, ms + 1000); /* a report is no news each second */
         world_witness(&w, cluster, 0, (ms + 1000) / 4 * 3);
     }
     assert_int_equal(network_cluster(&w.n, cluster)->state, CLUSTER_READY);
     for (; network_cluster(&w.n, cluster)->state == CLUSTER_READY; ms += 1000) {
         assert_true(ms < 900000);
         world_pass(&w, 1000);
-        world_work(&w, cluster, PHASE_RUNNING, ms + 1000);
+        if (ms % 10000 == 0) world_work(&w, cluster, PHASE_RUNNING, ms + 1000);
         world_witness(&w, cluster, 0, 225000);
     }
     assert_true(ms > 450000); /* a short silence is nothing */

@@ -32,6 +32,8 @@ static const struct witness_entry *entry_of(const struct witnessed *w, uint32_t 
 static void weigh(struct step *s, struct cluster *c, struct node *x)
 {
     struct weighing now = { s->now, s->in->session, x->served_ms, x->seen_ms }, *last = &x->weighed;
+    if (last->session == now.session && last->served_ms == now.served_ms)
+        return; /* its worker says that less often */
     if (last->session == now.session && x->state == NODE_SERVING) {
         uint64_t passed_ms = (uint64_t)instant_since(now.since, last->since).ms,
                  served_ms = now.served_ms - last->served_ms;
