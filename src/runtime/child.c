@@ -199,9 +199,10 @@ struct err child_start(struct runtime *r, const struct child_order *order, struc
     c->captured     = order->out_bytes_max ? runtime_alloc(order->out_bytes_max) : NULL;
     child_init(c);
 
+    scoped_fd int        input   = process_no_input();
     const uv_stdio_flags to_us   = UV_CREATE_PIPE | UV_WRITABLE_PIPE;
     uv_stdio_container_t stdio[] = {
-        { .flags = UV_IGNORE },
+        { .flags = input < 0 ? UV_IGNORE : UV_INHERIT_FD, .data.fd = input },
         { .flags = to_us, .data.stream = (uv_stream_t *)&c->out },
         { .flags = to_us, .data.stream = (uv_stream_t *)&c->err },
         { .flags = UV_INHERIT_FD, .data.fd = order->extra_fd },

@@ -132,7 +132,8 @@ static void start_oci(struct keeper *k, int output)
     sigemptyset(&none);
     sigfillset(&all);
     must(posix_spawn_file_actions_init(&files) == 0 && posix_spawnattr_init(&how) == 0);
-    must(posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0) == 0);
+    scoped_fd int input = process_no_input();
+    must(input >= 0 && posix_spawn_file_actions_adddup2(&files, input, 0) == 0);
     must(posix_spawn_file_actions_adddup2(&files, output, 1) == 0);
     must(posix_spawn_file_actions_adddup2(&files, output, 2) == 0);
     must(posix_spawnattr_setflags(&how,

@@ -109,3 +109,11 @@ bool keeper_lives(const char *folder)
     scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
+
+int process_no_input(void)
+{
+    int pair[2];
+    if (pipe2(pair, O_CLOEXEC) < 0) return -1;
+    close(pair[1]);
+    return pair[0];
+}

@@ -135,4 +135,8 @@ size_t text_from_stranger(const char *bytes, size_t len, char *out);
  * be run. Nothing of its output is kept. */
 int child_run_blocking(const char *const *args, uint32_t timeout_ms);
 
+/* What a program that is given no input reads: its end. Not /dev/null, which crun gives to the container's user. -1: it can't be
+ * made. */
+int process_no_input(void);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "machine.h"
 
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 /* What a stranger's program sees and may do, asked from inside. */
@@ -182,6 +183,18 @@ static void it_asks_nothing_of_the_kernels_log(void **state)
     assert_string_equal(log, "log [(-1, 38), (-1, 38)]\n");
 }
 
+/* crun gives what it is handed to the container's user: that must not be the machine's own /dev/null. */
+static void its_input_is_no_file_of_this_machine(void **state)
+{
+    struct stat before, after;
+    char        log[CONTAINER_LOG_END_BYTES];
+    assert_int_equal(stat("/dev/null", &before), 0);
+    ask(*state, "readlink /proc/self/fd/0 | cut -c 1-5; cat; echo ended", log);
+    assert_string_equal(log, "pipe:\nended\n");
+    assert_int_equal(stat("/dev/null", &after), 0);
+    assert_int_equal(before.st_uid, after.st_uid);
+}
+
 static void it_sees_its_own_limits(void **state)
 {
     char log[CONTAINER_LOG_END_BYTES];
@@ -351,6 +364,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(it_makes_no_call_of_32_bits),
 #endif
         cmocka_unit_test(it_asks_nothing_of_the_kernels_log),
+        cmocka_unit_test(its_input_is_no_file_of_this_machine),
         cmocka_unit_test(it_sees_its_own_limits),
         cmocka_unit_test(a_fork_bomb_ends_at_its_limit),
         cmocka_unit_test(what_takes_too_much_memory_is_killed),
