@@ -183,7 +183,8 @@ static void a_table_sets_figures_to_the_right_and_counts_letters(void **state)
     free(shown);
 }
 
-static void a_records_columns_are_those_of_its_field_table(void **state)
+/* The table of one cluster, as `cluster list` shows it; the caller frees it. */
+static char *table_of_one(void (*complete)(struct json_value item, void *record))
 {
     static const char items[] =
         "[{\"id\":\"0123456789abcdef\",\"name\":\"mine\",\"state\":\"ready\",\"recipe\":\"ray\","
@@ -193,11 +194,17 @@ static void a_records_columns_are_those_of_its_field_table(void **state)
     struct json_fault           fault;
     char                       *shown = NULL;
     size_t                      len;
-    (void)state;
     assert_int_equal(json_parse(str_from(items), &doc, &fault).code, ERR_NONE);
     FILE *to = open_memstream(&shown, &len);
-    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, NULL, to).code, ERR_NONE);
+    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, complete, to).code, ERR_NONE);
     fclose(to);
+    return shown;
+}
+
+static void a_records_columns_are_those_of_its_field_table(void **state)
+{
+    (void)state;
+    char *shown = table_of_one(NULL);
     assert_non_null(
         strstr(shown, "ID                NAME  STATE  RECIPE  QUANTITY  NODES ALIVE  CHARGED USDC  ENDS\n"));
     assert_non_null(
@@ -214,19 +221,8 @@ static void charged_a_micro(struct json_value item, void *record)
 
 static void what_an_item_says_besides_its_record_is_in_the_table(void **state)
 {
-    static const char items[] =
-        "[{\"id\":\"0123456789abcdef\",\"name\":\"mine\",\"state\":\"ready\",\"recipe\":\"ray\","
-        "\"quantity\":3,\"nodes_alive\":3,\"charged_micros\":1250,\"ends_ms\":0,\"newer\":[1]}]";
-    struct cluster              cluster;
-    scoped_json struct json_doc doc = { 0 };
-    struct json_fault           fault;
-    char                       *shown = NULL;
-    size_t                      len;
     (void)state;
-    assert_int_equal(json_parse(str_from(items), &doc, &fault).code, ERR_NONE);
-    FILE *to = open_memstream(&shown, &len);
-    assert_int_equal(sheet_items(doc.root, &cluster_type, &cluster, charged_a_micro, to).code, ERR_NONE);
-    fclose(to);
+    char *shown = table_of_one(charged_a_micro);
     assert_non_null(strstr(shown, "  0.001251  "));
     free(shown);
 }

@@ -36,13 +36,6 @@ static struct device *device(int i)
     return table_find(&w.n.devices, w.devices[i].id);
 }
 
-static void link_goes(int i)
-{
-    struct input in = { .kind = INPUT_LINK_DOWN, .session = w.device_session[i], .subject = w.devices[i].id };
-    world_step(&w, &in);
-    w.device_session[i] = 0;
-}
-
 /* A live worker of the cluster that is no witness; null if there is none. */
 static const struct node *a_worker(struct id cluster, enum node_state state)
 {
@@ -320,7 +313,7 @@ static void a_device_that_failed_comes_after_the_others_and_rests(void **state)
     world_pass(&w, 200);
     assert_int_equal(world_device_of(&w, a_worker(cluster, NODE_PLACED)), 3);
 
-    link_goes(3); /* now it is the only one */
+    world_link_goes(&w, 3); /* now it is the only one */
     world_pass(&w, 2000);
     assert_null(a_worker(cluster, NODE_PLACED));
     world_pass(&w, 9000);

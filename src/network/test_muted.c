@@ -23,15 +23,6 @@ static int close_world(void **state)
     return 0;
 }
 
-static void link_goes(int device)
-{
-    struct input in = { .kind    = INPUT_LINK_DOWN,
-                        .session = w.device_session[device],
-                        .subject = w.devices[device].id };
-    world_step(&w, &in);
-    w.device_session[device] = 0;
-}
-
 /* Its tenant stops the witness, or lets it name the nodes in every other line only: either way nothing more is seen. */
 static void a_tenant_who_mutes_the_check_ends_his_cluster(void **state)
 {
@@ -75,7 +66,7 @@ static void a_check_that_the_network_can_not_hear_mutes_nobody(void **state)
     for (int second = 0; second < 900; second++) {
         bool up = second % 100 >= 60;
         for (int i = 0; i < 3; i++) {
-            if (second % 100 == 0) link_goes(i);
+            if (second % 100 == 0) world_link_goes(&w, i);
             if (second % 100 == 60) assert_int_equal(world_link(&w, i, 1, false).code, ERR_NONE);
         }
         world_pass(&w, 1000);

@@ -66,15 +66,6 @@ static const struct node *a_worker(struct id cluster)
     return found;
 }
 
-static void link_goes(int device)
-{
-    struct input in = { .kind    = INPUT_LINK_DOWN,
-                        .session = w.device_session[device],
-                        .subject = w.devices[device].id };
-    world_step(&w, &in);
-    w.device_session[device] = 0;
-}
-
 static void a_cluster_is_paid_for_by_the_millisecond_served(void **state)
 {
     (void)state;
@@ -153,7 +144,7 @@ static void what_the_head_served_counts_through_a_change_of_its_witness_and_a_re
         if (x->role == NODE_WORKER && x->witness) witness = x;
     }
     struct id id = head->id.id, lost = witness->id.id;
-    link_goes(world_device_of(&w, witness));
+    world_link_goes(&w, world_device_of(&w, witness));
     world_witness(&w, cluster, witness->index, 20000);
     world_pass(&w, 3000);
     assert_int_equal(network_node(&w.n, lost)->state, NODE_CLOSED);
@@ -228,7 +219,7 @@ static void a_lone_machine_that_vanishes_ends_its_cluster(void **state)
     const struct node *x       = network_cluster_node(&w.n, at(cluster), NULL);
     serve_alone(cluster, 10000, 10000);
     world_probe(&w, cluster, 9000);
-    link_goes(world_device_of(&w, x));
+    world_link_goes(&w, world_device_of(&w, x));
     for (uint64_t seen_ms = 19000; seen_ms <= 59000; seen_ms += 10000) { /* its link alone is gone */
         world_pass(&w, 10000);
         world_probe(&w, cluster, seen_ms);
@@ -301,7 +292,7 @@ static void a_lost_worker_is_replaced_and_bills_nothing_more(void **state)
     const struct node *x      = a_worker(cluster);
     struct id          lost   = x->id.id;
     int                device = world_device_of(&w, x);
-    link_goes(device);
+    world_link_goes(&w, device);
     world_pass(&w, 2000);
     assert_int_equal(at(cluster)->state, CLUSTER_READY); /* the witness still sees it: an outage is no loss */
     world_witness(&w, cluster, x->index, 22000);
@@ -340,7 +331,7 @@ static void a_head_that_is_lost_ends_the_cluster_with_a_refund(void **state)
     const struct node *head    = NULL;
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
         if (x->role == NODE_HEAD) head = x;
-    link_goes(world_device_of(&w, head));
+    world_link_goes(&w, world_device_of(&w, head));
     world_pass(&w, 8000);
     assert_true(at(cluster)->state >= CLUSTER_ENDING);
     world_pass(&w, NODE_CLOSING_MS + 400);
@@ -402,7 +393,7 @@ static void a_device_lost_before_ready_gives_its_place_to_another_or_all_back(vo
     const struct node *x = NULL, *any = NULL;
     while ((x = table_next(&w.n.nodes, x)))
         if (x->role == NODE_WORKER) any = x;
-    link_goes(world_device_of(&w, any));
+    world_link_goes(&w, world_device_of(&w, any));
     world_pass(&w, 2000);
     assert_true(cluster_is_forming(at(cluster)));
     world_work(&w, cluster, PHASE_RUNNING, 100);
@@ -415,7 +406,7 @@ static void a_device_lost_before_ready_gives_its_place_to_another_or_all_back(vo
     assert_int_equal(world_create(&w, quote, &cluster, NULL).code, ERR_NONE);
     for (x = NULL; (x = table_next(&w.n.nodes, x));)
         if (x->state == NODE_PLACED && x->role == NODE_WORKER) any = x;
-    link_goes(world_device_of(&w, any)); /* three are left, and two of them are in it: none is free */
+    world_link_goes(&w, world_device_of(&w, any)); /* three are left, and two of them are in it: none is free */
     world_pass(&w, 2000);
     assert_int_equal(at(cluster)->state, CLUSTER_FAILED);
     assert_true(balance(w.user) >= before - 3);

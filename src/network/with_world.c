@@ -308,6 +308,15 @@ struct err world_link(struct world *w, int device, uint8_t instance, bool with_t
     return OK;
 }
 
+void world_link_goes(struct world *w, int device)
+{
+    struct input in = { .kind    = INPUT_LINK_DOWN,
+                        .session = w->device_session[device],
+                        .subject = w->devices[device].id };
+    world_step(w, &in);
+    w->device_session[device] = 0;
+}
+
 void world_observe(struct world *w, int device, struct observed *o)
 {
     struct input in = { .kind     = INPUT_OBSERVED,

@@ -42,6 +42,7 @@ void world_restart(struct world *w);
 
 struct account_id world_sign_in(struct world *w, uint8_t seed, bool operator);
 struct err        world_link(struct world *w, int device, uint8_t instance, bool with_token);
+void              world_link_goes(struct world *w, int device);
 void              world_observe(struct world *w, int device, struct observed *o);
 void              world_report(struct world *w, int device); /* it holds its image and runs nothing */
 void              world_gateway_back(struct world *w);       /* after a restart of either side */

@@ -340,17 +340,23 @@ static void a_killed_process_is_noticed_and_cleared_away(void **state)
     assert_int_equal(files_in_folder(), 0);
 }
 
+/* Its worker goes, and the device runs on. */
+static void make_and_leave(const struct wg_options *o, struct watch *w, struct wg_memo *memo)
+{
+    make(o, w);
+    await_ready(w);
+    assert_int_equal(memo_read(folder, o->name, memo).code, ERR_NONE);
+    wg_leave(w->device);
+    turn_until(&w->over);
+}
+
 static void one_that_died_while_nobody_looked_is_made_anew(void **state)
 {
     (void)state;
     struct watch      w;
     struct wg_memo    memo;
     struct wg_options o = options("y", "10.99.0.1", path_a, 1);
-    make(&o, &w);
-    await_ready(&w);
-    assert_int_equal(memo_read(folder, o.name, &memo).code, ERR_NONE);
-    wg_leave(w.device);
-    turn_until(&w.over);
+    make_and_leave(&o, &w, &memo);
     kill(memo.pid, SIGKILL);
     while (process_is_alive(memo.pid, memo.start_time)) usleep(1000);
     make(&o, &w);
@@ -372,11 +378,7 @@ static void one_that_does_not_answer_is_made_anew(void **state)
     struct watch      w;
     struct wg_memo    memo;
     struct wg_options o = options("s", "10.99.0.1", path_a, 1);
-    make(&o, &w);
-    await_ready(&w);
-    assert_int_equal(memo_read(folder, o.name, &memo).code, ERR_NONE);
-    wg_leave(w.device);
-    turn_until(&w.over);
+    make_and_leave(&o, &w, &memo);
     stop(memo.pid);
     make(&o, &w);
     await_ready(&w);
