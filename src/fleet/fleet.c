@@ -1,5 +1,7 @@
 #include "fleet.h"
 
+#include <string.h>
+
 const char *const device_state_names[DEVICE_STATE_COUNT] = {
     [DEVICE_OFFLINE] = "offline", [DEVICE_CONNECTED] = "connected", [DEVICE_READY] = "ready",
     [DEVICE_HELD] = "held",       [DEVICE_RETIRED] = "retired",
@@ -72,6 +74,23 @@ void device_move(struct device *d, enum device_state to)
 bool device_is_free(const struct device *d)
 {
     return d->state == DEVICE_READY && d->nodes_count == 0;
+}
+
+static bool has_gpu(const struct device *d, const struct device_gpu *g)
+{
+    for (uint32_t i = 0; i < d->gpus_count; i++)
+        if (strcmp(d->gpus[i].uuid, g->uuid) == 0 && strcmp(d->gpus[i].chip, g->chip) == 0)
+            return d->gpus[i].memory_mib >= g->memory_mib;
+    return false;
+}
+
+bool device_is_less(const struct device *was, const struct device *now)
+{
+    if (was->cpus == 0) return false;
+    for (uint32_t i = 0; i < was->gpus_count; i++)
+        if (!has_gpu(now, &was->gpus[i])) return true;
+    return now->cpus < was->cpus || now->memory_bytes < was->memory_bytes - was->memory_bytes / 16 ||
+           strcmp(now->cpu_model, was->cpu_model) != 0 || strcmp(now->arch, was->arch) != 0;
 }
 
 void device_hire(struct device *d, struct id node)

@@ -1,7 +1,8 @@
 /* fleet.h: the devices: who they are, what they have, what state they are in. Pure.
  *
  *   offline → connected → ready        connected: its link is up; ready: and it holds the base images
- *        any → held                    two machines with one key: nobody knows which is true
+ *        any → held                    two machines with one key, or one that is no longer what was hired, or that
+ *                                      takes what it is hired for and never begins: its owner must look and release it
  *        any → retired                 its owner took it away
  *
  * Whether a device is hired is not a state but a count of its live nodes. Held and retired are durable; the
@@ -15,6 +16,7 @@
 
 #define DEVICE_GPUS_MAX 16
 #define DEVICE_NODES_MAX 4
+#define DEVICE_IDLE_MAX 3 /* nodes in a row that it may leave unbegun */
 
 enum device_state {
     DEVICE_OFFLINE,
@@ -60,6 +62,8 @@ struct device {
     uint8_t        instance[16];
     struct instant seen;    /* last word of its link */
     struct instant quarrel; /* since when a second instance keeps asking; 0: none does */
+    struct id      machine; /* while linked: which machine it runs on; none if nobody asked */
+    uint32_t       idle;    /* nodes in a row that it was hired for and did not begin */
     bool           leapt;   /* the epoch has leapt past what it had seen */
     bool           has_images;
     uint64_t       version; /* of its desired state */
@@ -76,6 +80,11 @@ bool device_may_move(enum device_state from, enum device_state to);
 
 /* What the device offers now: ready, and not hired. */
 bool device_is_free(const struct device *d);
+
+/* Whether a machine that was `was` and is `now` may no longer be able to do what it was hired for: fewer CPUs, less
+ * memory (a sixteenth may go: kernels differ in what they keep), another kind of CPU, a GPU that is gone or another.
+ * Of one that has never said what it is: no. */
+bool device_is_less(const struct device *was, const struct device *now);
 
 void device_hire(struct device *d, struct id node);
 void device_release(struct device *d, struct id node); /* of one it does not hold: nothing */

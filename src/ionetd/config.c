@@ -26,6 +26,8 @@ static const struct option rows[] = {
       "the network's part of a charge" },
     { "limits", OPTION_TEXT, PLACE(limits), "full", 0, 0, "sizes of the tables: small or full" },
     { "sign_ins_per_address", OPTION_NUMBER, PLACE(sign_ins_per_address), "60", 1, 100000, "in five minutes" },
+    { "machines_shared", OPTION_NUMBER, PLACE(machines_shared), "0", 0, 1,
+      "1: workers may share a machine, which is promised as often then; for tests" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
     { "check", OPTION_SWITCH, PLACE(task), "", TASK_CHECK, 0,
       "read configuration, recipes and store, check them, serve nothing" },

@@ -117,6 +117,13 @@ static struct err on_hello(struct link *l, const struct link_hello *hello)
     return OK;
 }
 
+/* A machine is known by its boot, of which it has one at a time. */
+static struct id machine_of(const struct link_hello *hello)
+{
+    struct hash h = hash_sha256(str_from(hello->boot_id));
+    return network_tag(h.bytes);
+}
+
 static struct err on_proof(struct link *l, const struct link_proof *proof)
 {
     struct public_key who;
@@ -134,6 +141,7 @@ static struct err on_proof(struct link *l, const struct link_proof *proof)
     memcpy(in.link.instance, l->hello.instance, sizeof in.link.instance);
     memcpy(in.link.token_hash, h.bytes, sizeof in.link.token_hash);
     memcpy(in.link.name, l->hello.name, sizeof in.link.name);
+    if (!l->ionetd->config.machines_shared) in.link.machine = machine_of(&l->hello);
     explicit_bzero(l->hello.token, sizeof l->hello.token);
     l->state     = LINK_ASKED;
     struct err e = ionetd_ask(l->ionetd, &in, NULL);

@@ -61,6 +61,22 @@ static void a_device_is_its_key(void **state)
     assert_non_null(strstr(other.why, "proof"));
 }
 
+static void a_machine_is_no_second_device(void **state)
+{
+    struct world  *w = *state;
+    struct machine m = { .lie = false }, twice = { .lie = false };
+    char           key[64], token[320];
+    sign_in(w, 12, "", key);
+    make_token(w, key, "device", "", token);
+    machine_join(&m, w, LINK_DEVICE, 0x3c, token);
+    make_token(w, key, "device", "", token);
+    machine_dial(&twice, w, LINK_DEVICE, 0x3d, token);
+    memcpy(twice.hello.boot_id, m.hello.boot_id, sizeof twice.hello.boot_id);
+    world_wait_for(w, twice.open || twice.closed);
+    assert_non_null(strstr(twice.why, "one worker a machine"));
+    machine_leave(&m);
+}
+
 static void a_second_instance_of_a_key_waits_outside(void **state)
 {
     struct world  *w = *state;
@@ -491,6 +507,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_token_works_only_once),
         cmocka_unit_test(a_token_of_one_kind_lets_no_other_in),
         cmocka_unit_test(a_device_is_its_key),
+        cmocka_unit_test(a_machine_is_no_second_device),
         cmocka_unit_test(a_second_instance_of_a_key_waits_outside),
         cmocka_unit_test(what_is_no_hello_is_cut_off),
         cmocka_unit_test(a_device_may_not_speak_for_a_gateway),

@@ -494,7 +494,7 @@ static inline void machine_dial(struct machine *m, struct world *w, enum link_wh
     m->hello.protocol = LINK_PROTOCOL;
     memcpy(m->hello.program, "test", 5);
     memcpy(m->hello.public_key, half.bytes, 32);
-    memset(m->hello.boot_id, 'b', 32);
+    snprintf(m->hello.boot_id, sizeof m->hello.boot_id, "%032x", fill); /* a machine each */
     memset(m->hello.instance, fill, 16);
     snprintf(m->hello.name, sizeof m->hello.name, "machine-%02x", fill);
     if (token) {

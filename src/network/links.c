@@ -92,15 +92,56 @@ static struct err enrol_device(struct step *s, struct device **out)
     return OK;
 }
 
-static void hold(struct step *s, struct device *d, struct str why)
+/* ---- which link counts ---------------------------------------------------------------------------------- */
+
+static void link_ends(struct network *n, struct device *d)
 {
+    d->session = 0;
+    if (id_is_none(d->machine)) return;
+    map_remove(&n->devices_by_machine, d->machine);
+    d->machine = (struct id){ { 0 } };
+}
+
+static void link_begins(struct step *s, struct device *d)
+{
+    link_ends(s->n, d);
+    d->session = s->in->session;
+    d->machine = s->in->link.machine;
+    if (!id_is_none(d->machine)) map_put(&s->n->devices_by_machine, table_place(&s->n->devices, d));
+}
+
+static void close_link(struct step *s, struct device *d, struct err why)
+{
+    if (!d->session) return;
     struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
     e->session       = d->session;
-    e->error         = ERR(CONFLICT, "this device is held: two machines use its key");
-    d->session       = 0;
+    e->error         = why;
+    link_ends(s->n, d);
+}
+
+/* Whether the machine is linked already, as another device: it would be promised twice. `d`: as which it asks now, null if
+ * it is new. */
+static bool is_here_twice(const struct step *s, const struct device *d)
+{
+    struct id machine = s->in->link.machine;
+    uint32_t  place   = id_is_none(machine) ? MAP_NONE : map_find(&s->n->devices_by_machine, machine);
+    return place != MAP_NONE && table_at(&s->n->devices, place) != d;
+}
+
+/* Its nodes are lost with the next tick. */
+static void hold(struct step *s, struct device *d, struct str why)
+{
+    close_link(s, d, ERR(CONFLICT, "this device is held: its owner is told why, and may release it"));
     check(str_copy(why, d->why, sizeof d->why).code == ERR_NONE);
     device_move(d, DEVICE_HELD);
     device_changed(s, d);
+}
+
+void device_was_idle(struct step *s, struct device *d)
+{
+    if (++d->idle < DEVICE_IDLE_MAX || !device_may_move(d->state, DEVICE_HELD)) return;
+    d->idle = 0;
+    hold(s, d, STR("it took three nodes in a row and began none: see its log, then release it"));
 }
 
 /* Another instance while one is linked: a restart whose end was not heard, or a copy. Time tells. */
@@ -120,6 +161,9 @@ static void device_link_up(struct step *s)
     struct device  *d     = place == MAP_NONE ? NULL : table_at(&n->devices, place);
     if (d && memcmp(d->public_key, s->in->link.public_key, sizeof d->public_key) != 0)
         return refuse(s, ERR(DENIED, "this key is not this device's"));
+    if (is_here_twice(s, d))
+        return refuse(s,
+                      ERR(CONFLICT, "this machine is linked already, as another device: one worker a machine"));
     if (!d) {
         struct err e = enrol_device(s, &d);
         if (e.code) return refuse(s, e);
@@ -130,13 +174,9 @@ static void device_link_up(struct step *s)
 
     bool same = memcmp(d->instance, s->in->link.instance, sizeof d->instance) == 0;
     if (d->session && !same) return on_second_instance(s, d);
-    if (d->session) {
-        struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
-        e->session       = d->session;
-        e->error         = ERR(CONFLICT, "a newer link of this device took over");
-    }
+    close_link(s, d, ERR(CONFLICT, "a newer link of this device took over"));
+    link_begins(s, d);
     memcpy(d->instance, s->in->link.instance, sizeof d->instance);
-    d->session    = s->in->session;
     d->seen       = s->now;
     d->quarrel    = (struct instant){ 0 };
     d->has_images = false;
@@ -206,7 +246,7 @@ void on_link_down(struct step *s)
 
     struct device *d = device_of(s);
     if (!d) return;
-    d->session = 0;
+    link_ends(s->n, d);
     d->seen    = s->now;
     d->quarrel = (struct instant){ 0 };
     if (d->state == DEVICE_CONNECTED || d->state == DEVICE_READY) device_move(d, DEVICE_OFFLINE);
@@ -228,7 +268,10 @@ static void take_specs(struct step *s, struct device *d, const struct device_spe
         memcpy(d->gpus[i].chip, specs->gpus[i].chip, sizeof d->gpus[i].chip);
         d->gpus[i].memory_mib = specs->gpus[i].memory_mib;
     }
-    if (!record_stored_eq(&device_type, &was, d)) device_changed(s, d);
+    if (record_stored_eq(&device_type, &was, d)) return;
+    device_changed(s, d);
+    if (d->nodes_count && device_is_less(&was, d))
+        hold(s, d, STR("its hardware changed while it was hired: release it to offer what it has now"));
 }
 
 static bool holds(const struct observed *o, const char *image)
@@ -345,6 +388,7 @@ void on_observed(struct step *s)
     d->seen = s->now;
     leap_past(s, d, o->epoch);
     if (o->specs_count) take_specs(s, d, &o->specs[0]);
+    if (!d->session) return; /* held */
     d->has_images = holds_all(s->n, o);
     device_judge(s, d, o);
     for (uint32_t i = 0; i < o->nodes_count; i++) take_report(s, d, &o->nodes[i]);
@@ -368,12 +412,7 @@ void on_retire(struct step *s)
     if (d->nodes_count)
         return step_reply(s, ERR(CONFLICT, "the device is hired: retire it when its clusters have ended"),
                           d->id.id, 0);
-    if (d->session) {
-        struct effect *e = step_effect(s, EFFECT_CLOSE, d->id.id);
-        e->session       = d->session;
-        e->error         = ERR(DENIED, "this device was retired by its owner");
-        d->session       = 0;
-    }
+    close_link(s, d, ERR(DENIED, "this device was retired by its owner"));
     device_move(d, DEVICE_RETIRED);
     device_changed(s, d);
     step_reply(s, OK, d->id.id, 0);

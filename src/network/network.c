@@ -40,7 +40,7 @@ size_t network_bytes(const struct network_limits *l)
            table_bytes(l->nodes_max, sizeof(struct node)) +
            table_bytes(NETWORK_GATEWAYS_MAX, sizeof(struct gateway)) +
            table_bytes(l->relays_max, sizeof(struct relay)) +
-           (map_slots_for(l->accounts_max) + map_slots_for(l->devices_max) +
+           (map_slots_for(l->accounts_max) + 2 * map_slots_for(l->devices_max) +
             map_slots_for(NETWORK_GATEWAYS_MAX)) *
                sizeof(uint32_t) +
            l->relays_max + l->devices_max * sizeof(struct device *) + 4096;
@@ -77,6 +77,7 @@ void network_init(struct network *n, const struct network_limits *l, const struc
     TABLE(relays, relay, l->relays_max);
     tag_map(&n->accounts_by_tag, &a, &n->accounts, offsetof(struct account, key_tag));
     tag_map(&n->devices_by_tag, &a, &n->devices, offsetof(struct device, key_tag));
+    tag_map(&n->devices_by_machine, &a, &n->devices, offsetof(struct device, machine));
     tag_map(&n->gateways_by_tag, &a, &n->gateways, offsetof(struct gateway, key_tag));
     n->slots_used = arena_take(&a, l->relays_max);
     n->chosen     = arena_take(&a, l->devices_max * sizeof(struct device *));
@@ -345,6 +346,15 @@ uint32_t network_images(const struct network *n, const char *out[ASSIGN_IMAGES_M
         if (!there) out[count++] = n->config.recipes[i].image;
     }
     return count;
+}
+
+bool network_holds_ahead(const struct network *n, const char *image)
+{
+    const char *images[ASSIGN_IMAGES_MAX];
+    uint32_t    count = network_images(n, images);
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(images[i], image) == 0) return true;
+    return false;
 }
 
 void network_desired(const struct network *n, const struct device *d, struct desired *out)

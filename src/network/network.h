@@ -189,6 +189,7 @@ struct input {
             uint8_t        token_hash[32];
             bool           has_token;
             char           name[64];
+            struct id      machine; /* what it runs on, as it says; none: several may share one */
         } link;
         const struct observed    *observed;
         const struct witnessed   *witnessed;
@@ -298,11 +299,12 @@ struct network {
     struct ledger         ledger;
     struct table          accounts, keys, grants, devices, quotes, clusters, nodes, gateways, relays;
     struct map            accounts_by_tag, devices_by_tag, gateways_by_tag;
-    uint8_t              *slots_used; /* of the relay, a byte each */
-    struct device       **chosen;     /* room for place_choose */
-    uint64_t              made;       /* ids made in this step */
-    struct instant        back_by;    /* after a start: whoever has not linked again by then is away */
-    uint32_t              watched;    /* place of the cluster that the ticks last looked at */
+    struct map            devices_by_machine; /* those that are linked */
+    uint8_t              *slots_used;         /* of the relay, a byte each */
+    struct device       **chosen;             /* room for place_choose */
+    uint64_t              made;               /* ids made in this step */
+    struct instant        back_by;            /* after a start: whoever has not linked again by then is away */
+    uint32_t              watched;            /* place of the cluster that the ticks last looked at */
     uint32_t              forgot_quotes, forgot_keys, forgot_grants; /* places that were looked at last */
     uint32_t telling; /* place + 1 of the device that hears next of what all must hear; 0: nothing */
     struct network_doomed {

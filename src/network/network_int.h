@@ -16,6 +16,7 @@ struct step {
 /* The base images, each once: what devices are told to hold ahead and must hold to be ready. Those of recipes beyond
  * ASSIGN_IMAGES_MAX are fetched when a node needs them. */
 uint32_t network_images(const struct network *n, const char *out[ASSIGN_IMAGES_MAX]);
+bool     network_holds_ahead(const struct network *n, const char *image); /* it is one of them */
 
 /* step.c */
 void           step_changed(struct step *s, const struct record_type *type, const void *record);
@@ -52,6 +53,8 @@ void on_release(struct step *s);
 /* The device's desired state is another one now. */
 void device_tell(struct step *s, struct device *d);
 void device_changed(struct step *s, struct device *d); /* stored, and its watchers told */
+/* It was hired, told, and did not begin: too often in a row, and it is held. */
+void device_was_idle(struct step *s, struct device *d);
 /* All linked devices are to hear of it, as many in this step as TELL_A_STEP_MAX, the others in the ticks to come. */
 void devices_tell_all(struct step *s);
 void devices_tell_more(struct step *s);

@@ -292,6 +292,7 @@ static void a_substitute_that_never_begins_is_replaced_too(void **state)
     const struct node *late = a_worker(cluster, NODE_PLACED);
     assert_non_null(late);
     struct id first = late->device.id;
+    report(late, (struct observed_node){ .phase = PHASE_IMAGE });
     world_pass(&w, 30000);
     assert_int_equal(late->state, NODE_PLACED);
     world_pass(&w, 32000);

@@ -1,9 +1,9 @@
 /* watch.c: what the witnesses say, and what time brings: readiness, losses, replacements, ends.
  *
  * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for as
- * long as its recipe says; when its container ended; or when it took a lost one's place and does not begin. A link
- * that is gone while the witness sees the node alive is no loss: a network outage stops no work. Of a node that is
- * alone the gateway is the witness. */
+ * long as its recipe says; when its container ended; when its device is held; or when it does not begin. A link that is gone while
+ * the witness sees the node alive is no loss: a network outage stops no work. Of a node that is alone the gateway is the
+ * witness. */
 #include "network_int.h"
 
 #include <string.h>
@@ -13,6 +13,7 @@
 #define FORGET_A_TICK_MAX 4096
 #define PROBED_STORE_MS 60000
 #define WEIGH_MS 300000
+#define BEGINS_MS 30000        /* a worker that holds the image and has not taken it up by then never will */
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
 #define PROBE_SILENT_MS \
     15000 /* the gateway has lost a lone node when none of its probes was answered for so long */
@@ -84,6 +85,7 @@ static void node_pass(struct step *s, struct node *x)
     x->passed = s->now;
     x->settle = instant_add(s->now, (struct span){ SETTLE_MS });
     d->jobs++;
+    d->idle = 0;
     step_changed(s, &node_type, x);
     device_changed(s, d);
     if (network_is_probed(s->n, x)) step_effect(s, EFFECT_PROBE, x->id.id);
@@ -216,10 +218,20 @@ static bool replacement_is_late(const struct step *s, const struct cluster *c, c
            instant_before(s->n->back_by, s->now);
 }
 
+/* Its worker was told, holds the image, and does nothing. */
+static bool is_idle(const struct step *s, const struct cluster *c, const struct node *x)
+{
+    if (x->state != NODE_PLACED || x->phase >= PHASE_IMAGE) return false;
+    if (instant_since(s->now, x->made).ms < BEGINS_MS || instant_before(s->now, s->n->back_by)) return false;
+    const struct device *d = table_find(&s->n->devices, x->device.id);
+    return d->has_images && network_holds_ahead(s->n, c->image);
+}
+
 static bool is_lost(const struct step *s, const struct cluster *c, const struct node *x)
 {
     if (!node_is_live(x)) return false;
-    if (x->phase == PHASE_ENDED) return true;
+    const struct device *d = table_find(&s->n->devices, x->device.id);
+    if (x->phase == PHASE_ENDED || d->state == DEVICE_HELD || is_idle(s, c, x)) return true;
     struct recipe_facts r = patience(s->n, c);
     if (x->role == NODE_HEAD) return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
     if (x->state == NODE_PLACED)
@@ -254,6 +266,7 @@ static void keep_what_was_seen(struct step *s, struct cluster *c)
 static void lose(struct step *s, struct cluster *c, struct node *x)
 {
     if (x->witness) keep_what_was_seen(s, c);
+    if (is_idle(s, c, x)) device_was_idle(s, table_find(&s->n->devices, x->device.id));
     x->lost = true;
     c->lost++;
     node_close(s, c, x);
