@@ -1,0 +1,198 @@
+#!/bin/bash
+# What routers and gateways do to a mesh in the middle of a job, on one network with five workers, in containers that
+# start at once: each two send each other something every 50 ms all the time, a user does through a forward, and after
+# each fault the longest gap of each is looked at.
+#
+#   1 and 5   behind one router, which turns nothing round          1 and 2, 5 and 2   direct
+#   2         behind one that keeps ports                           3 and 4            two symmetric ones: relayed
+#   3, 4      behind symmetric ones, each                           any with 3 or 4    relayed
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/network.bash"
+
+workers=5 nodes=5
+places=(1 2 3 4 5)
+beats_ms=50 unnoticed_ms=1000 back_ms=5000
+gateway_host=203.0.113.2 other_host=203.0.113.4
+
+# --- the stage -----------------------------------------------------------------------------------
+
+add_recipes() {
+    recipes=$folder/recipes
+    mkdir "$recipes"
+    cp "$root/tests/echo/echo.yaml" "$recipes"
+}
+
+# The image is one program.
+build() {
+    local layout=$folder/echo
+    [[ ${IONET_BIN:-} ]] || make -s -C "$root" all >&2
+    mkdir -p "$layout-root"/{bin,tmp,dev,proc,sys/fs/cgroup}
+    cc -std=gnu17 -O1 -Wall -Wextra -Werror -static -o "$layout-root/bin/node" "$root/tests/echo/node.c"
+    chmod 0755 "$layout-root" "$layout-root"/{bin,tmp}
+    umoci init --layout "$layout"
+    umoci new --image "$layout:latest"
+    umoci insert --image "$layout:latest" "$layout-root" / >/dev/null
+}
+
+start_network() {
+    start ionetd core ionetd --state_dir "$folder/ionetd" --host "${core%:*}" --listen "${core%:*}" --port "${core#*:}" \
+        --operator "$operator_key" --recipes_dir "$recipes" --image "echo=$registry/echo@$digest" --limits small --machines_shared 1
+}
+
+registry_answers() { in_place registry curl -sf -m 2 "http://$registry/v2/"; }
+
+start_services() {
+    local token
+    write_registry_config
+    start registry registry docker-registry serve "$folder/registry.yml"
+    operator_key=$(IONET_HOME=$folder/operator ionet key 2>/dev/null)
+    await 10000 "the registry does not answer" registry_answers
+    in_place registry skopeo copy -q --dest-tls-verify=false --digestfile "$folder/digest" "oci:$folder/echo:latest" \
+        "docker://$registry/echo:latest" >>"$folder/logs/push" 2>&1 || fail "the image can't be pushed"
+    digest=$(cat "$folder/digest")
+    start_network
+    await 10000 "ionetd does not answer" network_answers
+    pin=$(openssl x509 -in "$folder/ionetd/authority.crt" -outform DER | sha256sum | cut -d' ' -f1)
+    sign_in operator core
+    token=$(operator operator gateway-token)
+    run_gateway "$gateway_host" --token "$token"
+    shape_routers
+}
+
+run_gateway() { # HOST OPTIONS…
+    start gateway gateway ionet-gateway --state_dir "$folder/gateway" --host "$1" --device_name "ig-${run_name##*-}" "${@:2}"
+}
+
+place_name() { "$root/demo/net" name "$folder" "$1"; }
+
+# Worker 5 moves in with worker 1; the router of worker 3 becomes a symmetric one; all forget what is idle for 30 s.
+shape_routers() {
+    local home new each
+    home=$(place_name router1) new=$(place_name worker5)
+    printf 'netns %s\n' "$new" >>"$folder/net"
+    ip netns add "$new"
+    ip -n "$new" link set lo up
+    ip -n "$home" link set lan down
+    ip -n "$home" addr flush dev lan
+    ip -n "$home" link set lan name port1
+    ip -n "$home" link add lan type bridge
+    ip -n "$home" addr add 10.10.1.1/24 dev lan
+    ip -n "$home" link add port5 type veth peer name eth0 netns "$new"
+    for each in port1 port5; do ip -n "$home" link set "$each" master lan up; done
+    ip -n "$home" link set lan up
+    ip -n "$new" addr add 10.10.1.3/24 dev eth0
+    ip -n "$new" link set eth0 up
+    ip -n "$new" route add default via 10.10.1.1
+    # Where the kernel shows bridged packets to the filter as well, the router would keep the two apart.
+    in_place router1 nft insert rule inet filter through iifname lan oifname lan accept
+    masquerade_as 3 'masquerade random,fully-random'
+    for each in 1 2 3 4; do
+        in_place "router$each" sysctl -qw net.netfilter.nf_conntrack_udp_timeout=30 net.netfilter.nf_conntrack_udp_timeout_stream=30
+    done
+}
+
+masquerade_as() { # ROUTER RULE
+    in_place "router$1" nft -f - <<TEXT
+flush chain ip nat outward
+add rule ip nat outward oifname "wan" $2
+TEXT
+}
+
+# --- what flows ----------------------------------------------------------------------------------
+
+declare -A node_at address_at
+
+hire_all() {
+    local i
+    sign_in user user
+    account=$(user account show --json | jq -r .id)
+    operator operator grant "$account" 5 >/dev/null
+    cluster=$(user cluster create --recipe echo --quantity "$nodes" --duration 1h --name pulse --json | jq -r .id)
+    user cluster watch "$cluster" --ready || fail "the cluster did not become ready"
+    for i in "${places[@]}"; do
+        node_at[$i]=$(node_with ".device_name == \"worker$i\"")
+        address_at[$i]=$(ask ".nodes[] | select(.id == \"${node_at[$i]}\") | .address")
+    done
+}
+
+begin_to_flow() {
+    local i port
+    for i in "${places[@]}"; do
+        start "pulse$i" core nsenter --net="/proc/$(container_of "${node_at[$i]}")/ns/net" \
+            python3 "$root/tests/echo/pulse.py" mesh "$folder/beats$i" "${address_at[$i]}" $(others_than "$i")
+    done
+    start user-forward user env IONET_HOME="$folder/user" ionet cluster forward "$cluster" echo --json
+    await 10000 "the gateway lets nothing through" forward_line
+    port=$(grep '"port"' "$folder/logs/user-forward" | jq -r .port)
+    start user-pulse user python3 "$root/tests/echo/pulse.py" tunnel "$folder/beats-tunnel" 127.0.0.1 "$port"
+}
+
+others_than() {
+    local i
+    for i in "${places[@]}"; do ((i == $1)) || echo "${address_at[$i]}"; done
+}
+
+# The longest time from one moment to another in which nothing came: at worker TO from worker FROM, or to the user.
+gap_between() { # FROM_MS TO_MS FILE PEER
+    awk -v from="$1" -v to="$2" -v peer="$4" '
+        BEGIN { last = from }
+        $2 == peer && $1 >= from && $1 <= to { if ($1 - last > most) most = $1 - last; last = $1 }
+        END { if (to - last > most) most = to - last; print most + 0 }' "$3"
+}
+gap_of() { gap_between "$1" "$2" "$folder/beats$4" "${address_at[$3]}"; }
+gap_of_tunnel() { gap_between "$1" "$2" "$folder/beats-tunnel" tunnel; }
+
+is_relayed() { (($1 == 3 || $1 == 4 || $2 == 3 || $2 == 4)); }
+
+# Of all pairs, both ways: none has a gap of more than so many ms. Prints the longest.
+gaps_are_within() { # FROM_MS TO_MS all|relayed|others LIMIT_MS
+    local i j gap most=0 who=
+    for i in "${places[@]}"; do
+        for j in "${places[@]}"; do
+            ((i != j)) || continue
+            [[ $3 != relayed ]] || is_relayed "$i" "$j" || continue
+            [[ $3 != others ]] || ! is_relayed "$i" "$j" || continue
+            gap=$(gap_of "$1" "$2" "$i" "$j")
+            ((gap <= most)) || { most=$gap who="from $i to $j"; }
+        done
+    done
+    echo "    $3 pairs: the longest gap is $most ms, $who"
+    ((most <= $4)) || fail "nothing came for $most ms $who"
+}
+
+tunnel_gap_is_within() { # FROM_MS TO_MS LIMIT_MS
+    local gap
+    gap=$(gap_of_tunnel "$1" "$2")
+    echo "    the forward: the longest gap is $gap ms"
+    ((gap <= $3)) || fail "nothing came through the forward for $gap ms"
+}
+
+# --- the checks ----------------------------------------------------------------------------------
+
+everybody_reaches_everybody_as_the_routers_let_them() {
+    local from_ms
+    sleep 2
+    from_ms=$(now_ms)
+    sleep 3
+    gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
+    tunnel_gap_is_within "$from_ms" "$(now_ms)" "$unnoticed_ms"
+}
+
+a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none() {
+    local from_ms up_ms
+    from_ms=$(now_ms)
+    kill -KILL "$(pid_of gateway)"
+    sleep 2
+    run_gateway "$gateway_host"
+    up_ms=$(now_ms)
+    sleep 8
+    gaps_are_within "$from_ms" "$(now_ms)" others "$unnoticed_ms"
+    gaps_are_within "$up_ms" "$(now_ms)" relayed "$back_ms"
+    tunnel_gap_is_within "$up_ms" "$(now_ms)" "$back_ms"
+}
+
+bring_up
+hire_all
+begin_to_flow
+check everybody_reaches_everybody_as_the_routers_let_them
+check a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none
