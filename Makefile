@@ -2,6 +2,8 @@
 # make demo         the main job, start to end        make test-M       the tests of module M alone
 # make check-style  format, lint, shape, purity       make bench        figures, one line each
 #
+# make soak         what takes long, tests/soak
+#
 # V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default) or asan.  BUILD=build.
 # test, demo and bench install what is missing by tools/setup first; demo takes KEEP=1.
 include src/layers.mk
@@ -39,7 +41,7 @@ archives = $(foreach m,$(filter $(LIVE),$(call deps,$(1))),$(OUT)/lib/$(m).a)
 libs     = $(call libs_of,$(foreach m,$(call deps,$(1)),$(USES_$(m)))) $(foreach m,$(call deps,$(1)),$(LIBS_$(m))) -lpthread -ldl
 includes = -I$(OUT)/view/$(1) $(call flags_of,$(USES_$(1))) $(INCLUDES_$(1))
 
-.PHONY: all tests archives views setup test demo bench check-style check-pure clean
+.PHONY: all tests archives views setup test demo soak bench check-style check-pure clean
 all: $(BINS) archives
 	@mkdir -p $(BUILD)/bin && for p in $(notdir $(BINS)); do ln -sfn ../$(CC)-$(MODE)/bin/$$p $(BUILD)/bin/$$p; done
 archives: $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
@@ -108,6 +110,9 @@ test: setup
 demo: setup
 	@$(MAKE) --no-print-directory all
 	@KEEP=$(KEEP) demo/run
+soak: setup
+	@$(MAKE) --no-print-directory all
+	@for s in tests/soak/*.sh; do echo "== $$s"; $$s || exit 1; done
 bench: setup
 	@$(MAKE) --no-print-directory all
 	@bench/run

@@ -75,6 +75,13 @@ machine_of() { ask ".nodes[] | select(.id == \"$1\") | .device_name | ltrimstr(\
 container_of() { cat "$run_dir/$(machine_of "$1")/nodes/$1/pid"; } # its first process's id
 node_with() { ask "[.nodes[] | select(.state != \"closed\" and ($1))][0].id"; }
 
+# A container's first process, by its beginning as well.
+life_of() {
+    local pid
+    pid=$(container_of "$1")
+    printf '%s %s' "$pid" "$(began "$pid")"
+}
+
 in_net_of() { # NODE COMMAND…: in the network that its container sees
     local pid
     pid=$(container_of "$1")

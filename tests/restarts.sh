@@ -6,13 +6,6 @@ source "$(dirname "${BASH_SOURCE[0]}")/network.bash"
 
 nothing_is_lost() { cluster_is ".state == \"ready\" and .lost == 0 and .nodes_alive == $nodes"; }
 
-# A container's first process, by its beginning as well.
-life_of() {
-    local pid
-    pid=$(container_of "$1")
-    printf '%s %s' "$pid" "$(began "$pid")"
-}
-
 adopted() { grep -q "node.runs node=$2 adopted=1" "$folder/logs/worker$1"; }
 
 # The job is asked after, since what its client waits for goes through the head's worker.

@@ -18,6 +18,7 @@
 #define ASSIGN_TICKET_TEXT 640
 #define ASSIGN_WHY_TEXT 160
 #define ASSIGN_LOG_TEXT 2048
+#define ASSIGN_RETURN_MS 26000 /* whose link is gone tries to have it again at least so often */
 #define RECIPE_HASH_BYTES 32
 #define RECIPE_NAME_TEXT 32
 

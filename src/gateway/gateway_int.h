@@ -34,7 +34,7 @@ struct uplink {
     struct net_timer  *timer;
     struct net_timer  *count_timer;
     bool               welcome;
-    uint64_t           wait_ms;
+    uint64_t           gone_ms; /* since when; 0: it is up, or was never tried */
     struct gw_count    counted;
 };
 

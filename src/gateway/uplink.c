@@ -1,16 +1,11 @@
 #include "gateway_int.h"
 
-#include "base/prng.h"
 #include "sys/log.h"
 #include "sys/sys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WAIT_LEAST_MS 500
-#define WAIT_MOST_MS 2000
-#define JITTER_PERCENT 30
 
 static void send_frame(struct gateway *g, enum link_kind kind, const void *message)
 {
@@ -115,7 +110,7 @@ static void on_welcome(struct gateway *g)
     log_info("link.up", LOG_STR("network", str_from(g->host)), LOG_I64("epoch", g->known.epoch));
     explicit_bzero(g->secret, sizeof g->secret);
     u->welcome = true;
-    u->wait_ms = 0;
+    u->gone_ms = 0;
     send_up(g);
     meet_all_unsent(g->meet);
     uplink_send_seen(g);
@@ -161,13 +156,11 @@ static void on_wait_over(void *ctx)
 static void open_later(struct gateway *g)
 {
     struct uplink *u = &g->uplink;
-    struct prng    chance;
-    sys_random(&chance.state, sizeof chance.state);
-    u->wait_ms *= 2;
-    if (u->wait_ms < WAIT_LEAST_MS) u->wait_ms = WAIT_LEAST_MS;
-    if (u->wait_ms > WAIT_MOST_MS) u->wait_ms = WAIT_MOST_MS;
-    uint64_t   percent = 100 - JITTER_PERCENT + prng_below(&chance, 2 * JITTER_PERCENT + 1);
-    struct err e       = net_timer_start(g->net, u->wait_ms * percent / 100, 0, on_wait_over, g, &u->timer);
+    uint64_t       chance;
+    sys_random(&chance, sizeof chance);
+    if (!u->gone_ms) u->gone_ms = sys_boot_now_ms();
+    uint32_t   wait_ms = link_wait_ms(sys_boot_now_ms() - u->gone_ms, chance);
+    struct err e       = net_timer_start(g->net, wait_ms, 0, on_wait_over, g, &u->timer);
     if (e.code) gateway_fail(g, e);
 }
 

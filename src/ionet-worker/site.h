@@ -91,7 +91,7 @@ struct site {
 
     struct net_socket *link;
     bool               link_welcome, specs_sent;
-    uint32_t           link_wait_ms;
+    uint64_t           link_gone_ms; /* since when; 0: it is up, or was never tried */
 
     struct node      *nodes[WORKER_NODES_MAX]; /* what there is of the worker's slots */
     struct net_timer *timer;

@@ -1,16 +1,11 @@
-/* The link to the network: opened again whenever it ends, sooner at first. */
+/* The link to the network: opened again whenever it ends (link_wait_ms). */
 #include "site.h"
 
-#include "base/prng.h"
 #include "sys/log.h"
 #include "sys/sys.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define UPLINK_WAIT_LEAST_MS 500
-#define UPLINK_WAIT_MOST_MS 2000
-#define UPLINK_JITTER_PERCENT 30
 
 _Static_assert(WORKER_REPORT_MS == LINK_REPORT_MS && WORKER_OBSERVED_MS == LINK_OBSERVED_MS &&
                    WORKER_WITNESS_MS == LINK_WITNESS_MS,
@@ -82,7 +77,7 @@ static void on_welcome(struct site *s, const struct link_welcome *w)
     log_info("link.up", LOG_ID("device", s->network.device), LOG_I64("epoch", w->epoch));
     s->link_welcome = true;
     s->specs_sent   = false;
-    s->link_wait_ms = 0;
+    s->link_gone_ms = 0;
     /* A link does not outlive the address that it came from. */
     for (size_t i = 0; i < WORKER_NODES_MAX; i++)
         if (s->nodes[i]) node_tell_inside(s->nodes[i]);
@@ -160,13 +155,11 @@ static void on_wait_over(void *ctx)
 static void open_later(struct site *s)
 {
     struct net_timer *timer;
-    struct prng       chance;
-    sys_random(&chance.state, sizeof chance.state);
-    s->link_wait_ms *= 2;
-    if (s->link_wait_ms < UPLINK_WAIT_LEAST_MS) s->link_wait_ms = UPLINK_WAIT_LEAST_MS;
-    if (s->link_wait_ms > UPLINK_WAIT_MOST_MS) s->link_wait_ms = UPLINK_WAIT_MOST_MS;
-    uint64_t   percent = 100 - UPLINK_JITTER_PERCENT + prng_below(&chance, 2 * UPLINK_JITTER_PERCENT + 1);
-    struct err e       = net_timer_start(s->net, s->link_wait_ms * percent / 100, 0, on_wait_over, s, &timer);
+    uint64_t          chance;
+    sys_random(&chance, sizeof chance);
+    if (!s->link_gone_ms) s->link_gone_ms = sys_boot_now_ms();
+    uint32_t   wait_ms = link_wait_ms(sys_boot_now_ms() - s->link_gone_ms, chance);
+    struct err e       = net_timer_start(s->net, wait_ms, 0, on_wait_over, s, &timer);
     if (e.code) log_error("link.timer", LOG_ERR(e));
 }
 

@@ -239,3 +239,18 @@ bool link_is_proven(struct public_key who, const uint8_t nonce[32], struct signa
 {
     return sign_verify(who, STR(LINK_DOMAIN), (struct str){ (const char *)nonce, 32 }, s);
 }
+
+#define WAIT_LEAST_MS 500
+#define WAIT_MOST_MS 20000
+#define JITTER_PERCENT 30
+_Static_assert(WAIT_MOST_MS / 100 * (100 + JITTER_PERCENT) == ASSIGN_RETURN_MS,
+               "the network waits as long as that");
+
+uint32_t link_wait_ms(uint64_t away_ms, uint64_t chance)
+{
+    uint64_t wait = away_ms / 10;
+    if (wait < WAIT_LEAST_MS) wait = WAIT_LEAST_MS;
+    if (wait > WAIT_MOST_MS) wait = WAIT_MOST_MS;
+    uint64_t spread = wait * 2 * JITTER_PERCENT / 100;
+    return (uint32_t)(wait - spread / 2 + chance % (spread + 1));
+}

@@ -34,6 +34,11 @@
 #define LINK_WITNESS_MS 1000
 #define LINK_REPORT_MS 5000 /* observed is sent at least so often while a node serves */
 
+/* When to open the link again that has been gone for away_ms: after a tenth of that, so that a short outage is over at
+ * once, and 30 % more or less by chance, so that a network which was long away is not run over by all its machines at
+ * once. 350 ms to ASSIGN_RETURN_MS. */
+uint32_t link_wait_ms(uint64_t away_ms, uint64_t chance);
+
 enum link_kind {
     LINK_HELLO,
     LINK_CHALLENGE,

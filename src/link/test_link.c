@@ -205,6 +205,29 @@ static void a_proof_holds_for_its_nonce_and_key_alone(void **state)
     assert_false(link_is_proven(who, nonce, s));
 }
 
+static void a_link_is_opened_again_soon_after_a_short_outage_and_spread_after_a_long_one(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t away_ms;
+        uint32_t least, most;
+    } rows[]           = { { 0, 350, 650 },          { 5000, 350, 650 },        { 20000, 1400, 2600 },
+                           { 300000, 14000, 26000 }, { 7200000, 14000, 26000 }, { UINT64_MAX, 14000, 26000 } };
+    struct prng chance = { 1 };
+    for (size_t i = 0; i < countof(rows); i++) {
+        uint32_t least = UINT32_MAX, most = 0, early = 0, count = 10000;
+        for (uint32_t k = 0; k < count; k++) {
+            uint32_t ms = link_wait_ms(rows[i].away_ms, prng_next(&chance));
+            if (ms < least) least = ms;
+            if (ms > most) most = ms;
+            early += ms < (rows[i].least + rows[i].most) / 2;
+        }
+        assert_in_range(least, rows[i].least, rows[i].least + 10);
+        assert_in_range(most, rows[i].most - 10, rows[i].most);
+        assert_in_range(early, count * 48 / 100, count * 52 / 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +237,7 @@ int main(void)
         cmocka_unit_test(a_field_of_a_newer_peer_is_skipped),
         cmocka_unit_test(a_frame_beyond_its_limit_is_refused_unread),
         cmocka_unit_test(a_frame_with_any_byte_changed_is_read_or_refused),
+        cmocka_unit_test(a_link_is_opened_again_soon_after_a_short_outage_and_spread_after_a_long_one),
         cmocka_unit_test(a_proof_holds_for_its_nonce_and_key_alone),
     };
     return cmocka_run_group_tests_name("link", tests, NULL, NULL);

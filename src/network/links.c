@@ -7,6 +7,7 @@
 #define QUARREL_MS 10000 /* two instances of one key at once for so long: a copied state folder */
 #define TELL_AGAIN_MS 5000
 #define TELL_A_STEP_MAX 8192
+#define SERVED_STORE_MS 60000  /* of a node, that is lost at most when its worker and the network die at once */
 #define EPOCH_LEAP_MAX 1000000 /* starts of the network that a backup may lack */
 
 void device_changed(struct step *s, struct device *d)
@@ -325,8 +326,10 @@ static void take_report(struct step *s, struct device *d, const struct observed_
     if (!x || !id_eq(x->device.id, d->id.id) || o->incarnation != x->incarnation) return;
     if (x->state == NODE_CLOSED) return; /* its desired state will end it */
 
-    struct cluster *c = table_find(&s->n->clusters, x->cluster.id);
+    struct cluster *c         = table_find(&s->n->clusters, x->cluster.id);
+    uint64_t        stored_ms = x->served_ms / SERVED_STORE_MS;
     node_reported(x, o->served_ms);
+    if (x->served_ms / SERVED_STORE_MS != stored_ms) step_changed(s, &node_type, x);
     x->cpu_milli    = o->cpu_milli;
     x->memory_bytes = o->memory_bytes;
     if (!node_is_live(x)) return;

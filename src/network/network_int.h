@@ -7,7 +7,7 @@
 
 struct step {
     struct network     *n;
-    struct instant      now;
+    struct instant      now, before; /* of the step before this one */
     const struct input *in;
     struct effects     *out;
 };

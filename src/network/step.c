@@ -5,6 +5,8 @@
 
 /* After a start every link is gone; only one that stays away for so long says something of its device. */
 #define COME_BACK_MS 10000
+#define COME_BACK_AFTER_LONG_MS (ASSIGN_RETURN_MS + 4000)
+#define LONG_MS 60000
 
 static void on_start(struct step *s);
 
@@ -107,7 +109,9 @@ static void on_start(struct step *s)
     struct hash key = secret_derive(n->config.private_ids, STR("epoch"), n->meta.epoch);
     for (size_t i = 0; i < sizeof n->id_key; i++) n->id_key[i] = key.bytes[i] ^ s->in->start.chance[i];
 
-    n->back_by = instant_add(s->now, (struct span){ COME_BACK_MS });
+    /* Of a network that was long away everybody takes his time to come back, so that not all come at once. */
+    bool long_away = s->before.ms && instant_since(s->now, s->before).ms > LONG_MS;
+    n->back_by     = instant_add(s->now, (struct span){ long_away ? COME_BACK_AFTER_LONG_MS : COME_BACK_MS });
     for (struct device *d = NULL; (d = table_next(&n->devices, d));) {
         if (d->state == DEVICE_CONNECTED || d->state == DEVICE_READY) device_move(d, DEVICE_OFFLINE);
         d->seen = n->back_by;
@@ -126,11 +130,12 @@ void network_step(struct network *n, struct instant now, const struct input *in,
         struct network_doomed *d = &n->doomed[--n->doomed_count];
         table_drop(d->table, d->row);
     }
-    if (instant_before(n->meta.now, now)) n->meta.now = now;
+    struct instant before = n->meta.now;
+    if (instant_before(before, now)) n->meta.now = now;
     n->meta.sequence++;
     n->made = 0;
 
-    struct step s       = { n, n->meta.now, in, out };
+    struct step s       = { n, n->meta.now, before, in, out };
     uint32_t    changes = out->change_count;
     handlers[in->kind](&s);
     if (out->change_count > changes) step_changed(&s, &meta_type, &n->meta);
