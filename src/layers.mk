@@ -40,6 +40,7 @@ PURE := base codec crypto record ledger market fleet place mesh cluster network 
 
 # What each takes from Debian.
 USES_crypto  := libsodium
+USES_sys     := libsodium libseccomp
 USES_json    := jansson
 USES_recipe  := libcyaml yaml-0.1
 USES_store   := sqlite3

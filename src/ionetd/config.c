@@ -3,6 +3,7 @@
 #include "codec/codec.h"
 #include "sys/log.h"
 #include "sys/options.h"
+#include "sys/sandbox.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -29,6 +30,10 @@ static const struct option rows[] = {
     { "machines_shared", OPTION_NUMBER, PLACE(machines_shared), "0", 0, 1,
       "1: workers may share a machine, which is promised as often then; for tests" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
+    { "user", OPTION_TEXT, PLACE(user), "", 0, 0,
+      "user to become when started as root; state_dir becomes his" },
+    { "sandbox", OPTION_TEXT, PLACE(sandbox), "on", 0, 0,
+      "on; strict: a system call not foreseen ends it; off, for a debugger" },
     { "check", OPTION_SWITCH, PLACE(task), "", TASK_CHECK, 0,
       "read configuration, recipes and store, check them, serve nothing" },
     { "help", OPTION_QUESTION, PLACE(task), "", TASK_HELP, 0, "print this" },
@@ -79,6 +84,8 @@ static struct err check_all(struct config *c, struct text *complaint)
     if (!log_level_by_name(c->log_level))
         return options_complain(complaint, ERR(INVALID, "it is debug, info, warn or error"), STR("log_level"),
                                 0);
+    if (!sandbox_is_word(c->sandbox))
+        return options_complain(complaint, ERR(INVALID, "it is on, strict or off"), STR("sandbox"), 0);
     c->has_operator = op.len > 0;
     if (op.len && base58_read(op, c->operator.bytes, sizeof c->operator.bytes).code)
         return options_complain(complaint, ERR(INVALID, "it is 32 bytes in base 58"), STR("operator"), 0);

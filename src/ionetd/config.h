@@ -35,6 +35,8 @@ struct config {
     uint64_t            sign_ins_per_address;
     uint64_t            machines_shared;
     char                log_level[8];
+    char                user[64];
+    char                sandbox[8]; /* on, strict or off */
 };
 
 /* Defaults, then the file named by --config, then the flags. `complaint` says which line or flag is at fault. */

@@ -1,6 +1,7 @@
 /* ionetd_int.h: the parts of the program.
  *
- *   open.c      folder, keys, recipes, store → a network that was checked
+ *   open.c      folder, keys, recipes, port; then, with all else given up, store → a network that was checked
+ *   policy.c    what it needs after that
  *   queue.c     inputs that wait for their turn
  *   turn.c      one turn: step what waits, commit, let the effects out
  *   links.c     the worker link: who is there, frames → inputs
@@ -17,6 +18,7 @@
 #include "net/net.h"
 #include "network/network.h"
 #include "store/store.h"
+#include "sys/sandbox.h"
 
 #define IONETD_VERSION "0.1.0"
 #define QUEUE_MAX 32768
@@ -122,6 +124,9 @@ struct ionetd {
 };
 
 must_check struct err ionetd_open(struct ionetd *i, struct text *complaint); /* open.c */
+must_check struct err ionetd_listen(struct ionetd *i);                       /* serve.c */
+must_check struct err ionetd_give_up(struct ionetd *i); /* policy.c; before the first thread */
+void                  ionetd_policy(const struct config *c, struct sandbox *out);
 must_check struct err keys_issue(struct ionetd *i);   /* the server's certificate, anew when it ends soon */
 must_check struct err ionetd_serve(struct ionetd *i); /* serve.c; until it is stopped */
 void                  ionetd_close(struct ionetd *i);

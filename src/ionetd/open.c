@@ -261,6 +261,8 @@ struct err ionetd_open(struct ionetd *i, struct text *complaint)
     TRY(open_keys(i, complaint));
     TRY(read_recipes(i, complaint));
     TRY(complain(complaint, make_network(i), "limits"));
+    if (i->config.task == TASK_RUN) TRY(complain(complaint, ionetd_listen(i), "listen, port"));
+    TRY(complain(complaint, ionetd_give_up(i), "the sandbox"));
     TRY(open_store(i, complaint));
     TRY(load(i, complaint));
     links_open(i);

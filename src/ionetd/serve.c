@@ -115,7 +115,8 @@ static void log_ready(const struct ionetd *i, uint16_t port)
              LOG_I64("clusters", i->network.clusters.live));
 }
 
-struct err ionetd_serve(struct ionetd *i)
+/* Whoever comes before it serves waits in the kernel's queue. */
+struct err ionetd_listen(struct ionetd *i)
 {
     struct net_server_options o = {
         .address    = i->config.listen,
@@ -129,6 +130,11 @@ struct err ionetd_serve(struct ionetd *i)
         .ctx        = i,
         .body_max   = API_BODY_BYTES_MAX,
     };
+    return net_listen(i->net, &o, &i->server);
+}
+
+struct err ionetd_serve(struct ionetd *i)
+{
     struct net_timer *tick = NULL, *day = NULL;
     TRY(turn_start(i));
     TRY(net_waker_open(i->net, turn_run, i, &i->turn_waker));
@@ -136,7 +142,6 @@ struct err ionetd_serve(struct ionetd *i)
     TRY(net_on_signal(i->net, SIGINT, on_stop, i));
     TRY(net_timer_start(i->net, NETWORK_TICK_MS, NETWORK_TICK_MS, on_tick, i, &tick));
     TRY(net_timer_start(i->net, MS_PER_DAY, MS_PER_DAY, on_day, i, &day));
-    TRY(net_listen(i->net, &o, &i->server));
     TRY(open_api(i, net_server_port(i->server)));
     log_ready(i, net_server_port(i->server));
     net_run(i->net);
