@@ -89,7 +89,7 @@ static const char of_machine[] =
 
 /* The sanitizers: their tracer at the end, and what they ask of the process. */
 static const char of_sanitizers[] =
-    "clone fork ptrace wait4 prctl tgkill tkill kill getppid prlimit64 mmap mprotect "
+    "getdents clone fork ptrace wait4 prctl tgkill tkill kill getppid prlimit64 mmap mprotect "
     "ioctl openat readlink newfstatat process_vm_readv sched_getparam";
 
 static bool is_in(const char *names, struct str name)
@@ -124,8 +124,13 @@ static struct err add_all(scmp_filter_ctx f, uint32_t action, const char *names)
 
 /* ---- by their arguments ----------------------------------------------------------------------------------------- */
 
-static struct err allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp how)
+#define WHOLE (~(scmp_datum_t)0)
+
+/* The call if an argument, counted from 0, is `value` as far as `mask` goes. */
+static struct err allow_if(scmp_filter_ctx f, int call, unsigned argument, scmp_datum_t mask,
+                           scmp_datum_t value)
 {
+    struct scmp_arg_cmp how = { argument, SCMP_CMP_MASKED_EQ, mask, value };
     return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &how) < 0
                ? ERR(DENIED, "the filter of system calls can't be made")
                : OK;
@@ -135,26 +140,25 @@ static struct err allow_if(scmp_filter_ctx f, int call, struct scmp_arg_cmp how)
 static struct err allow_own(scmp_filter_ctx f)
 {
     static const unsigned long ioctls[] = { FIONBIO, FIOCLEX, FIONREAD, TCGETS, TIOCGWINSZ };
-    TRY(allow_if(f, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD)));
-    TRY(allow_if(f, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-    TRY(allow_if(f, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)));
-    TRY(allow_if(f, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())));
-    TRY(allow_if(f, SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())));
-    TRY(allow_if(f, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)));
-    TRY(allow_if(f, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0))); /* asks, sets nothing */
-    for (size_t i = 0; i < countof(ioctls); i++)
-        TRY(allow_if(f, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, ioctls[i])));
+    TRY(allow_if(f, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD));
+    TRY(allow_if(f, SCMP_SYS(mmap), 2, PROT_EXEC, 0));
+    TRY(allow_if(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0));
+    TRY(allow_if(f, SCMP_SYS(tgkill), 0, WHOLE, (scmp_datum_t)getpid()));
+    TRY(allow_if(f, SCMP_SYS(kill), 0, WHOLE, (scmp_datum_t)getpid()));
+    TRY(allow_if(f, SCMP_SYS(prctl), 0, WHOLE, PR_SET_NAME));
+    TRY(allow_if(f, SCMP_SYS(prlimit64), 2, WHOLE, 0)); /* asks, sets nothing */
+    for (size_t i = 0; i < countof(ioctls); i++) TRY(allow_if(f, SCMP_SYS(ioctl), 1, WHOLE, ioctls[i]));
     return OK;
 }
 
 static struct err allow_sockets(scmp_filter_ctx f, unsigned groups)
 {
     if (groups & SANDBOX_SOCKETS) {
-        TRY(allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET)));
-        TRY(allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6)));
+        TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_INET));
+        TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_INET6));
     }
-    if (groups & SANDBOX_LOCAL) TRY(allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX)));
-    if (groups & SANDBOX_DEVICES) TRY(allow_if(f, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_NETLINK)));
+    if (groups & SANDBOX_LOCAL) TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_UNIX));
+    if (groups & SANDBOX_DEVICES) TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_NETLINK));
     return OK;
 }
 
