@@ -142,6 +142,13 @@ gap_between() { # FROM_MS TO_MS FILE PEER
 gap_of() { gap_between "$1" "$2" "$folder/beats$4" "${address_at[$3]}"; }
 gap_of_tunnel() { gap_between "$1" "$2" "$folder/beats-tunnel" tunnel; }
 
+# Where the device of worker A sends what is for worker B.
+endpoint_of() { # A B
+    local node=${node_at[$1]}
+    wg show "iw${node:0:13}" dump | awk -v address="${address_at[$2]}/32" '$4 == address { print $3 }'
+}
+goes_direct() { [[ $(endpoint_of "$1" "$2") =~ ^(203\.0\.113\.1[1-4]|10\.10\.1\.[23]): ]]; }
+
 is_relayed() { (($1 == 3 || $1 == 4 || $2 == 3 || $2 == 4)); }
 
 # Of all pairs, both ways: none has a gap of more than so many ms. Prints the longest.
@@ -176,6 +183,9 @@ everybody_reaches_everybody_as_the_routers_let_them() {
     sleep 3
     gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
     tunnel_gap_is_within "$from_ms" "$(now_ms)" "$unnoticed_ms"
+    [[ $(endpoint_of 1 5) == 10.10.1.3:* ]] || fail "two at one site meet at $(endpoint_of 1 5)"
+    [[ $(endpoint_of 1 2) == 203.0.113.12:* ]] || fail "two that could meet do so at $(endpoint_of 1 2)"
+    [[ $(endpoint_of 3 4) == "$gateway_host":* ]] || fail "two symmetric ones meet at $(endpoint_of 3 4)"
 }
 
 a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none() {
@@ -191,8 +201,64 @@ a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none()
     tunnel_gap_is_within "$up_ms" "$(now_ms)" "$back_ms"
 }
 
+# What an operator does: another address, the same state folder. The old one answers no more.
+a_gateway_that_moves_to_another_address_is_followed() {
+    local from_ms up_ms
+    from_ms=$(now_ms)
+    ip -n "$(place_name gateway)" addr del "$gateway_host/24" dev wan
+    kill -KILL "$(pid_of gateway)"
+    ip -n "$(place_name gateway)" addr add "$other_host/24" dev wan
+    sleep 1
+    run_gateway "$other_host"
+    up_ms=$(now_ms)
+    sleep 12
+    gaps_are_within "$from_ms" "$(now_ms)" others "$unnoticed_ms"
+    gaps_are_within "$up_ms" "$(now_ms)" relayed "$back_ms"
+    tunnel_gap_is_within "$up_ms" "$(now_ms)" "$back_ms"
+}
+
+# All that the router had noted of UDP is gone, and from now on another port stands outside for the same one inside.
+forget_and_use_port() { # ROUTER PORT
+    masquerade_as "$1" "meta l4proto udp masquerade to :$2"
+    in_place "router$1" nft add rule ip nat outward oifname wan masquerade
+    in_place "router$1" python3 "$root/tests/echo/forget.py"
+}
+
+a_router_that_takes_another_outside_port_cuts_its_own_pairs_for_moments_only() {
+    local from_ms
+    from_ms=$(now_ms)
+    forget_and_use_port 2 50002
+    sleep 12
+    gaps_are_within "$from_ms" "$(now_ms)" all "$back_ms"
+    tunnel_gap_is_within "$from_ms" "$(now_ms)" "$unnoticed_ms"
+    goes_direct 2 1 && goes_direct 1 2 || fail "the pair is relayed now"
+}
+
+a_symmetric_router_that_draws_other_ports_is_hardly_noticed() {
+    local from_ms
+    from_ms=$(now_ms)
+    in_place router3 python3 "$root/tests/echo/forget.py"
+    sleep 5
+    gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
+}
+
+# Longer than any router remembers what nobody uses.
+a_pair_that_was_silent_for_longer_than_its_routers_remember_speaks_at_once() {
+    local i from_ms
+    for i in "${places[@]}"; do kill -USR1 "$(pid_of "pulse$i")"; done
+    sleep 35
+    from_ms=$(now_ms)
+    for i in "${places[@]}"; do kill -USR2 "$(pid_of "pulse$i")"; done
+    sleep 4
+    gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
+}
+
 bring_up
 hire_all
 begin_to_flow
 check everybody_reaches_everybody_as_the_routers_let_them
 check a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none
+check a_gateway_that_moves_to_another_address_is_followed
+check a_router_that_takes_another_outside_port_cuts_its_own_pairs_for_moments_only
+check a_symmetric_router_that_draws_other_ports_is_hardly_noticed
+check a_pair_that_was_silent_for_longer_than_its_routers_remember_speaks_at_once

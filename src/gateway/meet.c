@@ -12,6 +12,9 @@
 #define KEEPALIVE_RESTORED_S 25
 #define READ_SHARE 10     /* reading takes at most a tenth of the time */
 #define HALF_SEEN_MS 1000 /* a node seen on one port alone is told of only after so long: the other says more */
+/* A node that was at one place for both ports and has left it for one of them: at the latest with its next keepalive (15 s)
+ * the other says whether its router has become a symmetric one, or took another port for all. */
+#define HALF_MOVED_MS 16000
 
 struct meet_node {
     struct id      tag; /* the first bytes of its key: what the map finds it by */
@@ -20,8 +23,10 @@ struct meet_node {
     char           seen[2][MESH_ENDPOINT_TEXT];
     uint32_t       list; /* the last whole list that named it */
     bool           used;
-    bool           unsent; /* ionetd was not told where it is */
+    bool           unsent;    /* ionetd was not told where it is */
+    bool           was_alike; /* ionetd was told of one place for both ports */
     uint64_t       first_seen_ms;
+    uint64_t       moved_ms;
 };
 
 struct meet_pair {
@@ -82,6 +87,11 @@ static struct meet_node *node_find(struct meet *m, const uint8_t key[MESH_KEY_BY
 static const char *place_of(const struct meet_node *n)
 {
     return n->seen[0][0] ? n->seen[0] : n->seen[1];
+}
+
+static bool is_alike(const struct meet_node *n)
+{
+    return strcmp(n->seen[0], n->seen[1]) == 0;
 }
 
 static void tell_relay(struct meet *m, const uint8_t key[MESH_KEY_BYTES], const char *place)
@@ -149,8 +159,9 @@ static void node_see(struct meet *m, struct meet_node *n, unsigned which, const 
     bool was_whole = n->seen[0][0] && n->seen[1][0];
     check(!str_copy(str_from(place), n->seen[which], sizeof n->seen[which]).code);
     if (!was_whole && n->seen[0][0] && n->seen[1][0]) m->unseen--;
-    n->unsent = true;
-    if (!n->first_seen_ms) n->first_seen_ms = net_now_ms(m->o.net);
+    n->unsent   = true;
+    n->moved_ms = net_now_ms(m->o.net);
+    if (!n->first_seen_ms) n->first_seen_ms = n->moved_ms;
     tell_relay(m, n->key, place_of(n));
 }
 
@@ -236,6 +247,7 @@ void meet_restore_seen(struct meet *m, const struct gw_seen *f)
             if (!n->used || !id_eq(n->node.id, f->places[p].node.id)) continue;
             node_see(m, n, 0, f->places[p].seen_a);
             node_see(m, n, 1, f->places[p].seen_b);
+            n->was_alike = is_alike(n);
         }
     }
 }
@@ -254,7 +266,9 @@ static void place_write(const struct meet_node *n, struct gw_place *out)
 
 static bool is_to_be_told(const struct meet_node *n, uint64_t now_ms)
 {
-    return n->unsent && ((n->seen[0][0] && n->seen[1][0]) || now_ms - n->first_seen_ms >= HALF_SEEN_MS);
+    if (!n->unsent) return false;
+    if (!n->seen[0][0] || !n->seen[1][0]) return now_ms - n->first_seen_ms >= HALF_SEEN_MS;
+    return is_alike(n) || !n->was_alike || now_ms - n->moved_ms >= HALF_MOVED_MS;
 }
 
 bool meet_take_unsent(struct meet *m, struct gw_seen *out)
@@ -263,7 +277,8 @@ bool meet_take_unsent(struct meet *m, struct gw_seen *out)
     out->places_count = 0;
     for (uint32_t i = 0; i < m->top && out->places_count < countof(out->places); i++) {
         if (!is_to_be_told(&m->nodes[i], now_ms)) continue;
-        m->nodes[i].unsent = false;
+        m->nodes[i].unsent    = false;
+        m->nodes[i].was_alike = is_alike(&m->nodes[i]);
         place_write(&m->nodes[i], &out->places[out->places_count++]);
     }
     return out->places_count > 0;

@@ -306,6 +306,22 @@ void node_set_meets(struct node *n)
     set_peers(n, peers, count);
 }
 
+/* A keepalive that is turned on goes out at once. */
+void node_poke_meets(struct node *n)
+{
+    const struct assignment *a = node_assignment(n);
+    struct wg_peer           peers[4 * MESH_MEETS_MAX];
+    size_t                   count = 0;
+    for (uint32_t i = 0; i < 4 * a->meets_count; i++) {
+        const struct mesh_meet *m = &a->meets[i / 4];
+        struct wg_peer         *p = &peers[count++];
+        *p                        = (struct wg_peer){ .keepalive_s = i % 2 ? SITE_KEEPALIVE_S : 0 };
+        memcpy(p->key, i % 4 < 2 ? m->key_a : m->key_b, WG_KEY_BYTES);
+    }
+    log_debug("mesh.poke", LOG_ID("node", n->ref.node));
+    set_peers(n, peers, count);
+}
+
 void node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone)
 {
     struct wg_peer p = { .gone = gone, .keepalive_s = SITE_KEEPALIVE_S, .insist_ms = SITE_PEER_INSIST_MS };
@@ -328,7 +344,9 @@ static void on_peers_read(void *ctx, struct err e, const struct wg_seen *seen, s
     for (size_t i = 0; i < count; i++) {
         memcpy(peers[i].key, seen[i].key, MESH_KEY_BYTES);
         memcpy(peers[i].endpoint, seen[i].endpoint, sizeof peers[i].endpoint);
-        uint64_t age_ms = wall > seen[i].handshake_ms ? wall - seen[i].handshake_ms : 0;
+        peers[i].rx_bytes = seen[i].rx_bytes;
+        peers[i].tx_bytes = seen[i].tx_bytes;
+        uint64_t age_ms   = wall > seen[i].handshake_ms ? wall - seen[i].handshake_ms : 0;
         if (seen[i].handshake_ms) peers[i].handshake_ms = age_ms < boot ? boot - age_ms : 1;
     }
     in.peers       = peers;

@@ -137,6 +137,7 @@ void                     node_find_left(struct node *n);
 void                     node_make_mesh(struct node *n);
 void                     node_tell_inside(struct node *n); /* its address at home, which may have changed */
 void                     node_set_meets(struct node *n);
+void                     node_poke_meets(struct node *n); /* says something to each now */
 void                     node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
 void                     node_read_peers(struct node *n);
 void                     node_clean(struct node *n);
@@ -158,6 +159,7 @@ extern const struct container_calls node_container_calls; /* of node.c */
 /* ---- tunnel.c ---- */
 
 void tunnel_dial(struct node *n);
+void tunnels_drop(struct node *n); /* those that nobody uses yet */
 void tunnels_cut(struct node *n);
 
 /* ---- run.c, check.c ---- */

@@ -76,6 +76,7 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_FETCH_RECIPE: recipe_fetch(n); break;
     case ACT_MAKE_MESH: node_make_mesh(n); break;
     case ACT_SET_MEETS: node_set_meets(n); break;
+    case ACT_POKE_MEETS: node_poke_meets(n); break;
     case ACT_SET_PEER: node_set_peer(n, &a->peer, false); break;
     case ACT_REMOVE_PEER: node_set_peer(n, &a->peer, true); break;
     case ACT_READ_PEERS: node_read_peers(n); break;
@@ -83,6 +84,7 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_START_WITNESS: node_start_witness(n); break;
     case ACT_STOP_WITNESS: node_stop_witness(n); break;
     case ACT_DIAL_TUNNEL: tunnel_dial(n); break;
+    case ACT_DROP_TUNNELS: tunnels_drop(n); break;
     case ACT_CLEAN: node_clean(n); break;
     case ACT_SEND_WITNESSED: send_witnessed(s, a); break;
     case ACT_SEND_SILENT: send_silent(s, a); break;

@@ -311,6 +311,14 @@ void tunnel_dial(struct node *n)
     tunnel_free(t);
 }
 
+void tunnels_drop(struct node *n)
+{
+    for (struct tunnel *t = n->tunnels, *next; t; t = next) {
+        next = t->next;
+        if (t->raw && (t->state == TUNNEL_DIALING || t->state == TUNNEL_IDLE)) net_raw_close(t->raw);
+    }
+}
+
 void tunnels_cut(struct node *n)
 {
     for (struct tunnel *t = n->tunnels, *next; t; t = next) {

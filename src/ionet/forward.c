@@ -15,6 +15,9 @@
 #define RENEW_MS_MIN 60000
 #define RENEW_MS_MAX (MS_PER_HOUR * 3 / 2)
 #define RENEW_AGAIN_MS 5000
+/* A gateway that lets nobody through may have moved: the next ticket says where it is. */
+#define JOIN_SLOW_MS 1500
+#define RENEW_APART_MS 1000
 
 /* A local port that leads to a service: each connection is a join of its own. */
 struct forward {
@@ -24,6 +27,10 @@ struct forward {
     struct service_ticket ticket;
     struct service_env    env;
     pid_t                 program; /* 0: none runs */
+
+    struct net_timer *renewal;
+    bool              asking;
+    uint64_t          asked_ms;
 
     /* the question for the next ticket, while it is under way */
     struct api_request request;
@@ -38,9 +45,13 @@ struct forward {
 };
 
 struct join {
-    struct net_raw *local; /* null when it has closed */
-    struct net_raw *far;   /* null before and after */
+    struct forward   *forward;
+    struct net_raw   *local; /* null when it has closed */
+    struct net_raw   *far;   /* null before and after */
+    struct net_timer *slow;
 };
+
+static void on_renew(void *ctx);
 
 /* At once, or when the program has ended that uses it. */
 static void stop(struct forward *f, struct err e)
@@ -61,9 +72,31 @@ static void on_over(void *ctx, uint64_t to_service, uint64_t from_service)
     free(ctx);
 }
 
+static void join_free(struct join *j)
+{
+    net_timer_stop(j->slow);
+    free(j);
+}
+
+/* Those that come later may be let through by another ticket. */
+static void on_trouble(struct forward *f)
+{
+    if (f->asking || sys_boot_now_ms() - f->asked_ms < RENEW_APART_MS) return;
+    net_timer_stop(f->renewal);
+    on_renew(f);
+}
+
+static void on_slow(void *ctx)
+{
+    struct join *j = ctx;
+    j->slow        = NULL;
+    on_trouble(j->forward);
+}
+
 static void on_far_open(void *ctx, struct net_raw *r)
 {
     struct join *j = ctx;
+    net_timer_stop(j->slow);
     net_splice(j->local, r, on_over, j);
 }
 
@@ -71,12 +104,13 @@ static void on_far_close(void *ctx, const char *why)
 {
     struct join *j = ctx;
     j->far         = NULL;
+    on_trouble(j->forward);
     if (j->local) {
         fprintf(stderr, "a connection was not let through: %s\n", why);
         net_raw_close(j->local);
         return;
     }
-    free(j);
+    join_free(j);
 }
 
 static void on_local_close(void *ctx, const char *why)
@@ -87,7 +121,7 @@ static void on_local_close(void *ctx, const char *why)
     if (j->far)
         net_raw_close(j->far);
     else
-        free(j);
+        join_free(j);
 }
 
 static void on_accept(void *ctx, struct net_raw *local)
@@ -97,10 +131,11 @@ static void on_accept(void *ctx, struct net_raw *local)
     struct forward                   *f           = ctx;
     struct join                      *j           = malloc(sizeof *j);
     check(j != NULL);
-    *j = (struct join){ .local = local };
+    *j = (struct join){ .forward = f, .local = local };
     net_raw_set(local, &local_calls, j);
     net_raw_pause(local, true); /* until there is someone to hear it */
-    struct err e = ticket_join(f->cli, f->net, &f->wish, &f->ticket, &far_calls, j, &j->far);
+    struct err e = net_timer_start(f->net, JOIN_SLOW_MS, 0, on_slow, j, &j->slow);
+    if (!e.code) e = ticket_join(f->cli, f->net, &f->wish, &f->ticket, &far_calls, j, &j->far);
     if (!e.code) return;
     fprintf(stderr, "a connection was not let through: %s\n", e.why);
     net_raw_close(local);
@@ -108,12 +143,9 @@ static void on_accept(void *ctx, struct net_raw *local)
 
 /* ---- the ticket, before it expires --------------------------------------------------------------------- */
 
-static void on_renew(void *ctx);
-
 static void renew_after(struct forward *f, uint64_t ms)
 {
-    struct net_timer *once;
-    struct err        e = net_timer_start(f->net, ms, 0, on_renew, f, &once);
+    struct err e = net_timer_start(f->net, ms, 0, on_renew, f, &f->renewal);
     if (e.code) stop(f, e);
 }
 
@@ -155,6 +187,7 @@ static struct err answer_take(struct forward *f)
 static void on_done(void *ctx, struct err e)
 {
     struct forward *f = ctx;
+    f->asking         = false;
     if (!e.code && f->status >= 400 && f->status < 500 && f->status != 429) {
         stop(f, api_problem(f->cli, f->status, (struct str){ f->answer, f->answer_len }));
         return;
@@ -167,11 +200,16 @@ static void on_renew(void *ctx)
 {
     static const struct net_call_calls calls = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
     struct forward                    *f     = ctx;
+    f->renewal                               = NULL;
+    f->asking                                = true;
+    f->asked_ms                              = sys_boot_now_ms();
     f->status                                = 0;
     f->answer_len                            = 0;
     struct err e = net_call(f->net, &f->request.target, STR("POST"), str_from(f->path), f->request.headers,
                             f->request.header_count, text_str(&f->body), &calls, f, NULL);
-    if (e.code) renew_after(f, RENEW_AGAIN_MS);
+    if (!e.code) return;
+    f->asking = false;
+    renew_after(f, RENEW_AGAIN_MS);
 }
 
 /* ---- the command --------------------------------------------------------------------------------------- */

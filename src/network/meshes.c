@@ -180,6 +180,26 @@ static bool relay_is_usable(const char *host, uint32_t port_base, uint32_t slots
     return strlen(host) + sizeof ":65535" <= MESH_ENDPOINT_TEXT && port_base + 2 * (uint64_t)slots <= 65536;
 }
 
+static bool relay_moved(const struct gateway *was, const struct gateway *g)
+{
+    return strcmp(was->relay_host, g->relay_host) != 0 || was->relay_port_base != g->relay_port_base ||
+           was->relay_slots != g->relay_slots;
+}
+
+/* Where the relay is is told with each pair. One whose slot there is no more finds another, or reaches each other by
+ * itself. */
+static void relays_tell_all(struct step *s, const struct gateway *g)
+{
+    struct network *n = s->n;
+    for (struct relay *r = NULL; (r = table_next(&n->relays, r));) {
+        const struct node *a = table_find(&n->nodes, r->pair.a.id), *b = table_find(&n->nodes, r->pair.b.id);
+        if (table_find(&n->relays, r->id) != r || !is_known(a) || !is_known(b)) continue;
+        if (r->pair.slot >= g->relay_slots) relay_end(s, r);
+        tell_peer(s, a, b);
+        tell_peer(s, b, a);
+    }
+}
+
 /* What a gateway says of itself goes into the desired state of every node, so a change is told to all. */
 void on_gw_up(struct step *s)
 {
@@ -204,6 +224,7 @@ void on_gw_up(struct step *s)
 
     step_changed(s, &gateway_type, g);
     devices_tell_all(s);
+    if (relay_moved(&was, g) && network_gateway(s->n) == g) relays_tell_all(s, g);
 }
 
 void on_gw_seen(struct step *s)

@@ -108,19 +108,54 @@ static void take_unknown(struct worker_node *n, const struct worker_peer_seen *s
     if (n->has_map) p->stale_until_ms = now_ms;
 }
 
+static uint64_t watch_ms(const struct worker_node *n)
+{
+    return WORKER_WATCH_MS + n->peers_count;
+}
+
+/* More than the empty packets with which WireGuard keeps routers awake. */
+static bool is_data(uint64_t bytes)
+{
+    return bytes > 2 * 32;
+}
+
+/* Who is spoken to and no longer heard may have moved, or we have: a router took another port. Only the meeting points see
+ * that, and they hear us every few seconds alone. */
+static void watch(struct worker_node *n, struct worker_peer *p, const struct worker_peer_seen *seen,
+                  uint64_t span_ms)
+{
+    bool heard  = seen->rx_bytes != p->rx_bytes;
+    bool spoken = seen->tx_bytes > p->tx_bytes && is_data(seen->tx_bytes - p->tx_bytes);
+    p->rx_bytes = seen->rx_bytes;
+    p->tx_bytes = seen->tx_bytes;
+    if (heard) {
+        if (p->owed_ms >= WORKER_OWED_MS) p->silent_sent = false;
+        p->owed_ms = p->unheard = 0;
+        return;
+    }
+    if (spoken || p->owed_ms) p->owed_ms += span_ms < 2 * watch_ms(n) ? span_ms : 2 * watch_ms(n);
+    if (!spoken) return;
+    p->unheard++;
+    if (p->unheard >= WORKER_WATCHES_UNHEARD) n->poke_due = true;
+}
+
 void worker_peers_take_seen(struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
 {
     n->reading    = false;
     n->read_at_ms = now_ms;
     if (in->err.code || !n->has_mesh) return;
-    bool is_first = !n->has_read;
-    n->has_read   = true;
+    bool     is_first = !n->has_read;
+    uint64_t span_ms  = now_ms - n->watched_at_ms;
+    bool     watches  = span_ms >= watch_ms(n);
+    n->has_read       = true;
+    if (watches) n->watched_at_ms = now_ms;
     for (uint32_t i = 0; i < in->peers_count; i++) {
         const struct worker_peer_seen *seen = &in->peers[i];
         struct worker_peer            *p    = peer_find(n, seen->key);
         if (!p && !is_meet(n, seen->key)) take_unknown(n, seen, now_ms);
         if (p && !p->is_set && is_first) take_adopted(p, seen, now_ms);
         if (p && p->is_set && seen->handshake_ms && seen->handshake_ms >= p->set_at_ms) p->answered = true;
+        if (p && p->is_set && watches) watch(n, p, seen, span_ms);
     }
 }
 
@@ -135,6 +170,13 @@ void worker_peers_link_up(struct worker_node *n)
 static bool is_over(const struct worker_peer *p, uint64_t now_ms)
 {
     return now_ms >= p->valid_until_ms || (p->stale_until_ms && now_ms >= p->stale_until_ms);
+}
+
+/* It did answer, and does no more, whatever it is told. */
+static bool is_mute(const struct worker_peer *p)
+{
+    return p->is_set && p->answered && p->owed_ms >= WORKER_OWED_MS && !p->silent_sent &&
+           p->told.via != MESH_RELAY;
 }
 
 static bool needs_answer(const struct worker_peer *p)
@@ -162,6 +204,14 @@ static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer
     p->set_at_ms  = now_ms;
 }
 
+static void poke(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
+{
+    if (!n->poke_due || now_ms < n->poked_at_ms + WORKER_POKE_MS) return;
+    if (!worker_act(out, ACT_POKE_MEETS, w, n)) return;
+    n->poke_due    = false;
+    n->poked_at_ms = now_ms;
+}
+
 void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
 {
     bool unanswered = false;
@@ -176,10 +226,13 @@ void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, 
         /* The other side was told at the same time, and may wait before it starts. */
         if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS && w->link_up)
             p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
+        if (is_mute(p) && w->link_up) p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
         unanswered = unanswered || needs_answer(p);
         i++;
     }
-    bool due = (unanswered || !n->has_read) && now_ms >= n->read_at_ms + WORKER_READ_MS;
+    poke(w, n, now_ms, out);
+    uint64_t every_ms = unanswered || !n->has_read ? WORKER_READ_MS : watch_ms(n);
+    bool     due      = (n->peers_count || !n->has_read) && now_ms >= n->read_at_ms + every_ms;
     if (due && !n->reading && worker_act(out, ACT_READ_PEERS, w, n)) n->reading = true;
 }
 

@@ -128,7 +128,9 @@ static void work_on(const struct worker_action *a)
     case ACT_READ_PEERS: answer_later(a, IN_PEERS); break;
     case ACT_START_WITNESS: answer_later(a, IN_WITNESS); break;
     case ACT_DIAL_TUNNEL:
+    case ACT_DROP_TUNNELS:
     case ACT_SET_MEETS:
+    case ACT_POKE_MEETS:
     case ACT_SET_PEER:
     case ACT_REMOVE_PEER:
     case ACT_STOP_WITNESS:

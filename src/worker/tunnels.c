@@ -11,7 +11,8 @@ void worker_tunnels_take(struct worker_node *n, uint64_t now_ms, enum worker_tun
         n->tunnels_wait_ms = 0;
     }
     if (what == TUNNEL_FAILED || what == TUNNEL_LOST) {
-        n->tunnels_wait_ms = n->tunnels_wait_ms ? 2 * n->tunnels_wait_ms : WORKER_TUNNEL_LEAST_MS;
+        bool again         = what == TUNNEL_FAILED && n->tunnels_wait_ms;
+        n->tunnels_wait_ms = again ? 2 * n->tunnels_wait_ms : WORKER_TUNNEL_LEAST_MS;
         if (n->tunnels_wait_ms > WORKER_TUNNEL_MOST_MS) n->tunnels_wait_ms = WORKER_TUNNEL_MOST_MS;
         n->tunnels_retry_ms = now_ms + n->tunnels_wait_ms;
     }
@@ -20,8 +21,11 @@ void worker_tunnels_take(struct worker_node *n, uint64_t now_ms, enum worker_tun
 void worker_tunnels_act(const struct worker *w, struct worker_node *n, uint64_t now_ms,
                         struct worker_actions *out)
 {
+    if (n->tunnels_moved) n->tunnels_moved = !worker_act(out, ACT_DROP_TUNNELS, w, n);
     if (!n->assignment.tunnel[0] || !n->assignment.ticket[0] || now_ms < n->tunnels_retry_ms) return;
-    while (n->tunnels_idle + n->tunnels_dialing < WORKER_TUNNELS) {
+    /* One finds out whether the gateway is back: all nodes' would be a storm. */
+    uint32_t most = n->tunnels_wait_ms ? 1 : WORKER_TUNNELS;
+    while (n->tunnels_idle + n->tunnels_dialing < WORKER_TUNNELS && n->tunnels_dialing < most) {
         if (!worker_act(out, ACT_DIAL_TUNNEL, w, n)) return;
         n->tunnels_dialing++;
     }

@@ -127,6 +127,7 @@ static void node_renew(struct worker_node *n, const struct assignment *a, uint64
     if (a->meets_count != n->assignment.meets_count ||
         memcmp(a->meets, n->assignment.meets, sizeof a->meets[0] * a->meets_count) != 0)
         n->has_meets = false;
+    if (strcmp(a->tunnel, n->assignment.tunnel) != 0) n->tunnels_moved = true;
     n->assignment = *a;
 }
 

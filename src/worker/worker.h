@@ -44,7 +44,11 @@
 #define WORKER_READ_MS 100         /* the mesh is read so often while a peer has not answered */
 #define WORKER_RETRY_MS 2000       /* images, recipes, cleaning */
 #define WORKER_TUNNEL_LEAST_MS 250 /* wait after a failed tunnel; doubles */
-#define WORKER_TUNNEL_MOST_MS 4000
+#define WORKER_TUNNEL_MOST_MS 2000
+#define WORKER_WATCH_MS 1000     /* so often is looked whether peers are still heard, and 1 ms later for each of them */
+#define WORKER_WATCHES_UNHEARD 2 /* so often in a row a peer that was spoken to was not heard: something moved */
+#define WORKER_POKE_MS 3000      /* the meeting points are shown where we are now at most so often */
+#define WORKER_OWED_MS 20000     /* WireGuard answers data within 10 s, if only by an empty packet */
 #define WORKER_STARTED_MS 10000 /* a container that ran so long is past its start */
 
 /* Which start of which node. */
@@ -74,6 +78,9 @@ struct worker_peer {
     bool             silent_sent;
     bool             is_adopted; /* with a session, from the worker before this one; no map has named it yet */
     bool             begin_anew; /* the device has a session with it that is to end when it is set */
+    uint64_t         rx_bytes, tx_bytes;
+    uint64_t         owed_ms; /* data went out, and for so long nothing came in */
+    uint32_t         unheard; /* watches in a row in which it was spoken to and not heard */
 };
 
 struct worker_node {
@@ -102,6 +109,8 @@ struct worker_node {
     bool               has_map; /* since this worker started: what the device holds besides is removed */
     bool               reading, has_read;
     uint64_t           read_at_ms;
+    uint64_t           watched_at_ms, poked_at_ms;
+    bool               poke_due;
 
     struct worker_seen {
         struct witness_entry entry;
@@ -114,6 +123,7 @@ struct worker_node {
 
     uint32_t tunnels_idle, tunnels_dialing;
     uint64_t tunnels_retry_ms, tunnels_wait_ms;
+    bool     tunnels_moved; /* those that wait do so where the gateway was */
 };
 
 struct worker_image {
@@ -200,6 +210,7 @@ struct worker_peer_seen {
     uint8_t  key[MESH_KEY_BYTES];
     char     endpoint[MESH_ENDPOINT_TEXT];
     uint64_t handshake_ms; /* of the last one, in CLOCK_BOOTTIME; 0: never */
+    uint64_t rx_bytes, tx_bytes;
 };
 
 struct worker_input {
@@ -232,6 +243,7 @@ enum worker_action_kind {
     ACT_FETCH_IMAGE,  /* image; one at a time */
     ACT_MAKE_MESH,    /* with a new key that never leaves */
     ACT_SET_MEETS,    /* of its assignment, as peers without addresses */
+    ACT_POKE_MEETS,   /* something to each of them at once, so that they see where we are now */
     ACT_SET_PEER,     /* peer */
     ACT_REMOVE_PEER,  /* peer.key */
     ACT_READ_PEERS,   /* say by IN_PEERS */
@@ -239,6 +251,7 @@ enum worker_action_kind {
     ACT_START_WITNESS,
     ACT_STOP_WITNESS,
     ACT_DIAL_TUNNEL,    /* with its assignment's ticket */
+    ACT_DROP_TUNNELS,   /* those that wait, or are being dialled */
     ACT_CLEAN,          /* stop and remove all of it, whatever there is; then IN_CLEANED */
     ACT_SEND_WITNESSED, /* worker_witnessed, from entry `from` on */
     ACT_SEND_SILENT,    /* peer.key */

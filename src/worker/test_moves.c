@@ -1,0 +1,178 @@
+#include "with_node_int.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- what is read of the device ---------------------------------------------------------------------------- */
+
+static uint64_t rx_bytes, tx_bytes;
+static bool     poked; /* in that second */
+
+/* A second later: so much went to peer a, and so much came from it. */
+static void pass(uint64_t sent, uint64_t heard)
+{
+    struct worker_peer_seen seen = { .handshake_ms = now };
+    struct worker_input     in   = input(IN_PEERS);
+    tick_after(WORKER_WATCH_MS + 1);
+    assert_true(does(ACT_READ_PEERS));
+    poked = does(ACT_POKE_MEETS);
+    tx_bytes += sent;
+    rx_bytes += heard;
+    memset(seen.key, 'a', MESH_KEY_BYTES);
+    strcpy(seen.endpoint, "198.51.100.97:4000");
+    seen.rx_bytes  = rx_bytes;
+    seen.tx_bytes  = tx_bytes;
+    in.peers       = &seen;
+    in.peers_count = 1;
+    step(in);
+    poked = poked || does(ACT_POKE_MEETS);
+}
+
+/* Peer a, reached so, and spoken with. */
+static void speak_with_one(enum mesh_via via)
+{
+    struct mesh_map m = new_map(true);
+    rx_bytes = tx_bytes = 0;
+    add(&m, 'a', via, 0);
+    tell(&m);
+    pass(1000, 1000);
+    pass(1000, 1000);
+    assert_false(poked);
+}
+
+static void who_is_spoken_to_and_not_heard_makes_us_show_where_we_are(void **state)
+{
+    (void)state;
+    speak_with_one(MESH_RELAY);
+    pass(1000, 0);
+    assert_false(poked);
+    pass(1000, 32);
+    pass(1000, 0);
+    assert_false(poked); /* not in a row */
+    pass(1000, 0);
+    assert_true(poked);
+    pass(1000, 0);
+    pass(1000, 0);
+    assert_false(poked); /* not so soon again */
+    pass(1000, 0);
+    assert_true(poked);
+}
+
+/* Empty packets, which need no answer, keep an idle pair's routers awake: one side may send all of them. */
+static void a_pair_that_is_idle_is_not_suspected(void **state)
+{
+    (void)state;
+    speak_with_one(MESH_DIRECT);
+    for (uint64_t ms = 0; ms < 3 * WORKER_OWED_MS; ms += WORKER_WATCH_MS) {
+        pass(ms % 15000 == 0 ? 32 : 0, 0);
+        assert_false(poked);
+        assert_string_equal(done(), "");
+    }
+}
+
+static void a_direct_peer_that_answers_no_more_is_told_of_and_again_only_after_it_was_heard(void **state)
+{
+    (void)state;
+    speak_with_one(MESH_DIRECT);
+    pass(1000, 0);
+    for (uint64_t ms = WORKER_WATCH_MS; ms + 2 * WORKER_WATCH_MS < WORKER_OWED_MS; ms += WORKER_WATCH_MS) {
+        pass(0, 0);
+        assert_string_equal(done(), "");
+    }
+    pass(0, 0);
+    pass(0, 0);
+    assert_string_equal(done(), "silent a");
+    for (int i = 0; i < 40; i++) {
+        pass(1000, 0);
+        assert_string_equal(done(), "");
+    }
+    pass(1000, 1000);
+    for (uint64_t ms = 0; ms < WORKER_OWED_MS; ms += WORKER_WATCH_MS) pass(1000, 0);
+    assert_string_equal(done(), "silent a");
+}
+
+static void a_sleep_of_the_machine_is_no_silence_of_its_peers(void **state)
+{
+    (void)state;
+    speak_with_one(MESH_DIRECT);
+    pass(1000, 0);
+    now += 60000;
+    pass(0, 0);
+    assert_string_equal(done(), "");
+}
+
+/* ---- the gateway moves -------------------------------------------------------------------------------------- */
+
+static void tunnel(enum worker_tunnel what)
+{
+    struct worker_input in = input(IN_TUNNEL);
+    in.tunnel              = what;
+    step(in);
+}
+
+static uint32_t dials(void)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < out.count; i++) count += out.list[i].kind == ACT_DIAL_TUNNEL;
+    return count;
+}
+
+static void gateway_is_at(const char *place)
+{
+    struct desired      d  = w->desired;
+    struct worker_input in = input(IN_DESIRED);
+    d.version++;
+    strcpy(d.assignments[0].tunnel, place);
+    strcpy(d.assignments[0].ticket, "t");
+    in.desired = &d;
+    step(in);
+}
+
+static void tunnels_that_wait_where_the_gateway_was_are_dropped(void **state)
+{
+    (void)state;
+    gateway_is_at("203.0.113.2:443");
+    for (int i = 0; i < WORKER_TUNNELS; i++) tunnel(TUNNEL_OPEN);
+    gateway_is_at("203.0.113.2:443");
+    assert_false(does(ACT_DROP_TUNNELS));
+    gateway_is_at("203.0.113.4:443");
+    assert_true(does(ACT_DROP_TUNNELS));
+    tick_after(100);
+    assert_false(does(ACT_DROP_TUNNELS));
+    for (int i = 0; i < WORKER_TUNNELS; i++) tunnel(TUNNEL_LOST);
+    tick_after(WORKER_TUNNEL_LEAST_MS);
+    assert_int_equal(dials(), 1);
+    tunnel(TUNNEL_OPEN);
+    assert_int_equal(dials(), WORKER_TUNNELS - 1);
+}
+
+static void while_the_gateway_is_away_one_tunnel_knocks_and_never_pauses_long(void **state)
+{
+    (void)state;
+    gateway_is_at("203.0.113.2:443");
+    for (int i = 0; i < WORKER_TUNNELS; i++) tunnel(TUNNEL_FAILED);
+    for (int i = 0; i < 20; i++) {
+        tick_after(WORKER_TUNNEL_MOST_MS);
+        assert_int_equal(dials(), 1);
+        tunnel(TUNNEL_FAILED);
+        assert_int_equal(dials(), 0);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(who_is_spoken_to_and_not_heard_makes_us_show_where_we_are),
+        TEST(a_pair_that_is_idle_is_not_suspected),
+        TEST(a_direct_peer_that_answers_no_more_is_told_of_and_again_only_after_it_was_heard),
+        TEST(a_sleep_of_the_machine_is_no_silence_of_its_peers),
+        TEST(tunnels_that_wait_where_the_gateway_was_are_dropped),
+        TEST(while_the_gateway_is_away_one_tunnel_knocks_and_never_pauses_long),
+    };
+    return cmocka_run_group_tests_name("moves", tests, NULL, NULL);
+}
