@@ -22,17 +22,18 @@ store   := base record sys
 net     := base
 link    := base codec crypto record json mesh cluster
 wg      := base codec crypto sys net
-runtime := base record mesh cluster sys net
+egress  := base sys
+runtime := base record mesh cluster sys net egress
 gateway := base codec crypto record sys json net mesh cluster link wg
 api     := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store
 
 ionetd        := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
 ionet-gateway := base codec crypto record sys net mesh cluster link wg gateway
-ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg runtime
+ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg egress runtime
 ionet         := base codec crypto record sys json net ledger market fleet mesh cluster
 
 MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
-            sys json recipe store net link wg runtime gateway api
+            sys json recipe store net link wg egress runtime gateway api
 PROGRAMS := ionetd ionet-gateway ionet-worker ionet
 
 # Modules that know no system: no clock, socket, disk, heap, randomness (checked with nm).
@@ -46,6 +47,7 @@ USES_recipe  := libcyaml yaml-0.1
 USES_store   := sqlite3
 USES_net     := libuv openssl libnghttp2
 USES_wg      := libuv
+USES_egress  := libuv
 USES_runtime := libuv jansson
 USES_gateway := libuv openssl
 # Without a .pc file of its own: wslay; llhttp, which Debian ships as C source.

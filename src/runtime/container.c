@@ -154,6 +154,7 @@ static void watch_close(struct watch *w)
 void container_forget(struct container *c)
 {
     execs_stop(c);
+    out_stop(c);
     if (c->watch) watch_close(c->watch);
     c->watch = NULL;
     c->calls = (struct container_calls){ 0 };

@@ -79,4 +79,8 @@ void cgroup_remove_parent(const char *group); /* if it is empty */
 
 void execs_stop(struct container *c);
 
+/* ---- its way out (out.c) --------------------------------------------------------------------- */
+
+void out_stop(struct container *c);
+
 #endif

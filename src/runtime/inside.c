@@ -1,4 +1,5 @@
 /* inside.c: work in a network namespace, done by a process that enters it, so that the worker never does. */
+#include "egress/egress.h"
 #include "inside_int.h"
 #include "netns.h"
 #include "runtime_int.h"
@@ -20,6 +21,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define LISTEN_TRIES 100
+#define LISTEN_AGAIN_US 20000
 
 __attribute__((noreturn)) static void fail(const char *what)
 {
@@ -195,6 +199,41 @@ void inside_dial_main(char **argv)
     exit((int)e);
 }
 
+/* ---- the way out ----------------------------------------------------------------------------- */
+
+/* One before it may be at its end. */
+static int listen_here(void)
+{
+    const struct sockaddr_in at = { .sin_family      = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                    .sin_port        = htons(EGRESS_PORT) };
+    int                      fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) fail("socket");
+    for (int tries = 0; bind(fd, (const struct sockaddr *)&at, sizeof at) < 0; tries++) {
+        if (errno != EADDRINUSE || tries == LISTEN_TRIES) fail("bind");
+        usleep(LISTEN_AGAIN_US);
+    }
+    if (listen(fd, 1) < 0) fail("listen");
+    return fd;
+}
+
+void inside_out_main(char **argv)
+{
+    static struct egress_rules rules;
+    int                        home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (home < 0 || !enter(argv[1])) fail("enter");
+    int fd = listen_here();
+    if (setns(home, CLONE_NEWNET) < 0) fail("return");
+    if (dup2(fd, EGRESS_LISTENER_FD) < 0) fail("descriptor");
+    struct err e = egress_rules_read(str_from(argv[3]), &rules);
+    if (!e.code) e = egress_drop((uint32_t)strtoul(argv[2], NULL, 10));
+    if (e.code || write(STDOUT_FILENO, "ready\n", 6) != 6) {
+        fprintf(stderr, "%s\n", e.code ? e.why : "nobody waits for it");
+        exit(1);
+    }
+    egress_serve(EGRESS_LISTENER_FD, &rules);
+}
+
 /* ---- which life ------------------------------------------------------------------------------ */
 
 void runtime_child_main(int argc, char **argv)
@@ -203,4 +242,5 @@ void runtime_child_main(int argc, char **argv)
     if (strcmp(argv[0], CHILD_KEEPER) == 0 && argc == 5) keeper_main(argv);
     if (strcmp(argv[0], CHILD_NETNS) == 0) inside_netns_main(argc, argv);
     if (strcmp(argv[0], CHILD_DIAL) == 0 && argc == 5) inside_dial_main(argv);
+    if (strcmp(argv[0], CHILD_OUT) == 0 && argc == 4) inside_out_main(argv);
 }

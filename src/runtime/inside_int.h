@@ -31,4 +31,8 @@ __attribute__((noreturn)) void inside_netns_main(int argc, char **argv);
 enum dial_exit { DIAL_OK, DIAL_MISSING, DIAL_REFUSED, DIAL_TIMEOUT, DIAL_INVALID };
 __attribute__((noreturn)) void inside_dial_main(char **argv);
 
+/* ionet-egress PATH UID RULES: listens on the loopback of that namespace, says "ready", and is the way out of who
+ * connects there (egress.h), from this machine's own namespace and as a user who is nobody here. */
+__attribute__((noreturn)) void inside_out_main(char **argv);
+
 #endif

@@ -1,10 +1,11 @@
 /* netns.h: a network namespace a node: only its own lo, and the mesh device that is moved into it later. It has
- * no other way out, in or to this machine. It belongs to the node's user namespace, made with it, and both are held
+ * no other way in or to this machine, and none out unless it is let out. It belongs to the node's user namespace, made with it, and both are held
  * by mounts in RUN/nodes/NODE, so they outlive the worker, which itself never enters one; container_clean removes
  * them. netns_make is the first thing done for a node: it takes its place among RUNTIME_NODES_MAX, and its user ids. */
 #ifndef RUNTIME_NETNS_H
 #define RUNTIME_NETNS_H
 
+#include "egress/egress.h"
 #include "runtime.h"
 
 #define NETNS_SYSCTLS_MAX 16
@@ -24,6 +25,12 @@ must_check struct err netns_make(struct runtime *r, struct node_id node, const s
 
 void netns_path(const struct runtime *r, struct node_id node, char out[RUNTIME_PATH_TEXT]);
 bool netns_is_there(const struct runtime *r, struct node_id node);
+
+/* Gives the node a way out: what egress.h says listens on port EGRESS_PORT of its loopback. `call` when it does, or can't.
+ * From then on it is kept there, by a process that is started anew should it end, until the node is cleaned or this
+ * process ends: who adopts a container asks again. Again with other rules: connections through the old way are cut. */
+must_check struct err netns_let_out(struct runtime *r, struct node_id node, const struct egress_rules *rules,
+                                    netns_on_made call, void *ctx);
 
 /* A TCP connection made inside, by a small process that enters the namespace and hands the socket back. fd is the
  * callee's to close (not blocking, close-on-exec), -1 with an error: ERR_IO refused or no way, ERR_TIMEOUT,

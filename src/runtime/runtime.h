@@ -45,7 +45,7 @@ struct runtime_options {
                                       named by digest, so nothing but what was asked for is accepted */
     uint64_t    image_bytes_max;  /* of one image, packed and again unpacked; 0: 64 GiB */
     uint64_t    disk_bytes_spare; /* never filled by images; 0: 2 GiB */
-    uint32_t    uid_base; /* the first of RUNTIME_NODES_MAX × 65,536 user ids that nobody else here uses; 0:
+    uint32_t    uid_base; /* the first of RUNTIME_NODES_MAX × 65,537 user ids that nobody else here uses; 0:
                              0x70000000, which systemd's table of ids (UIDS-GIDS.md) leaves free */
 };
 

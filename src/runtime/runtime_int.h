@@ -17,6 +17,7 @@
 #define CHILD_KEEPER "ionet-keeper" /* argv[0] of this program when it is not itself */
 #define CHILD_NETNS "ionet-netns"
 #define CHILD_DIAL "ionet-dial"
+#define CHILD_OUT "ionet-egress"
 #define CHILD_SELF "/proc/self/exe"
 
 struct child;
@@ -35,6 +36,7 @@ struct container {
     struct container_calls calls;
     void                  *ctx;
     struct watch          *watch;
+    struct out            *out; /* its way out; null if it has none */
     struct container_exec *execs;
     uint32_t               execs_count;
 };

@@ -45,6 +45,7 @@ enum sandbox_calls {
     SANDBOX_CHILDREN = 1 << 4, /* start programs and end them */
     SANDBOX_DEVICES  = 1 << 5, /* network interfaces: netlink, tunnels, namespaces */
     SANDBOX_MACHINE  = 1 << 6, /* runs containers: everything but what changes the machine itself */
+    SANDBOX_LINKS    = 1 << 7, /* ask which links and addresses the machine has (getifaddrs) */
 };
 
 struct sandbox {

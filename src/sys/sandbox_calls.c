@@ -158,7 +158,7 @@ static struct err allow_sockets(scmp_filter_ctx f, unsigned groups)
         TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_INET6));
     }
     if (groups & SANDBOX_LOCAL) TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_UNIX));
-    if (groups & SANDBOX_DEVICES) TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_NETLINK));
+    if (groups & (SANDBOX_DEVICES | SANDBOX_LINKS)) TRY(allow_if(f, SCMP_SYS(socket), 0, WHOLE, AF_NETLINK));
     return OK;
 }
 
