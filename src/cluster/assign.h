@@ -103,7 +103,7 @@ extern const struct record_type observed_node_type;
 
 struct observed_gpu {
     char     uuid[48];
-    char     chip[48];
+    char     chip[44];
     uint32_t memory_mib;
 };
 extern const struct record_type observed_gpu_type;

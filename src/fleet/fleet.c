@@ -23,7 +23,7 @@ static const bool moves[DEVICE_STATE_COUNT][DEVICE_STATE_COUNT] = {
 };
 
 static const struct field gpu_fields[] = {
-    FIELD_TEXT(struct device_gpu, uuid, SEEN_OPERATOR, STORED, "as its driver says"),
+    FIELD_ID(struct device_gpu, name, SEEN_OPERATOR, STORED, "of what its driver calls it"),
     FIELD_TEXT(struct device_gpu, chip, SEEN_PUBLIC, STORED, "kind of GPU"),
     FIELD_U32(struct device_gpu, memory_mib, 0, 1u << 30, SEEN_PUBLIC, STORED, "MiB"),
 };
@@ -79,7 +79,7 @@ bool device_is_free(const struct device *d)
 static bool has_gpu(const struct device *d, const struct device_gpu *g)
 {
     for (uint32_t i = 0; i < d->gpus_count; i++)
-        if (strcmp(d->gpus[i].uuid, g->uuid) == 0 && strcmp(d->gpus[i].chip, g->chip) == 0)
+        if (id_eq(d->gpus[i].name, g->name) && strcmp(d->gpus[i].chip, g->chip) == 0)
             return d->gpus[i].memory_mib >= g->memory_mib;
     return false;
 }

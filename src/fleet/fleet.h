@@ -29,9 +29,9 @@ enum device_state {
 extern const char *const device_state_names[DEVICE_STATE_COUNT];
 
 struct device_gpu {
-    char     uuid[48];
-    char     chip[48];
-    uint32_t memory_mib;
+    struct id name; /* hash of the one that its driver gives it */
+    char      chip[44];
+    uint32_t  memory_mib;
 };
 extern const struct record_type device_gpu_type;
 

@@ -101,7 +101,7 @@ static void report_gpus(struct machine *m)
     for (s->gpus_count = 0; s->gpus_count < ASSIGN_GPUS_MAX; s->gpus_count++) {
         struct observed_gpu *g = &s->gpus[s->gpus_count];
         snprintf(g->uuid, sizeof g->uuid, "GPU-00000000-0000-0000-0000-%012u", s->gpus_count);
-        snprintf(g->chip, sizeof g->chip, "%s", "NVIDIA H100 80GB HBM3 of as long a name as fits");
+        snprintf(g->chip, sizeof g->chip, "%s", "NVIDIA H100 80GB HBM3, named as long as can");
         g->memory_mib = 81920;
     }
     machine_send(m, LINK_OBSERVED, &o);

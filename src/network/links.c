@@ -254,6 +254,13 @@ void on_link_down(struct step *s)
     device_changed(s, d);
 }
 
+/* In a third of the memory that the text would take, for each of a million. */
+static struct id name_of_gpu(const struct observed_gpu *g)
+{
+    struct hash h = hash_sha256(str_from(g->uuid));
+    return network_tag(h.bytes);
+}
+
 static void take_specs(struct step *s, struct device *d, const struct device_specs *specs)
 {
     struct device was = *d;
@@ -265,7 +272,7 @@ static void take_specs(struct step *s, struct device *d, const struct device_spe
     memcpy(d->arch, specs->arch, sizeof d->arch);
     d->gpus_count = specs->gpus_count;
     for (uint32_t i = 0; i < specs->gpus_count; i++) {
-        memcpy(d->gpus[i].uuid, specs->gpus[i].uuid, sizeof d->gpus[i].uuid);
+        d->gpus[i].name = name_of_gpu(&specs->gpus[i]);
         memcpy(d->gpus[i].chip, specs->gpus[i].chip, sizeof d->gpus[i].chip);
         d->gpus[i].memory_mib = specs->gpus[i].memory_mib;
     }
