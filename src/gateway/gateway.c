@@ -2,6 +2,7 @@
 
 #include "place_int.h"
 #include "sys/log.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 
 #include <stdio.h>
@@ -221,8 +222,8 @@ struct err gateway_open(struct net *n, const struct gateway_options      *o,
                         void (*on_over)(void *ctx, struct err why), void *ctx, struct gateway **out)
 {
     TRY(check_options(o));
-    struct gateway *g = calloc(1, sizeof *g);
-    check(g);
+    struct gateway *g;
+    TRY(secret_alloc(sizeof *g, &g));
     g->net          = n;
     g->o            = *o;
     g->on_over      = on_over;
@@ -252,8 +253,7 @@ void gateway_free(struct gateway *g)
     probes_free(g->probes);
     door_free(g->door);
     sys_close(&g->lock);
-    explicit_bzero(g, sizeof *g);
-    free(g);
+    secret_free(g);
 }
 
 struct err gateway_check(const struct gateway_options *o)

@@ -1,4 +1,5 @@
 #include "gateway_int.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 
 #include <semaphore.h>
@@ -47,7 +48,7 @@ static int open_world(void **state)
     struct door_options            door     = { .listen = "127.0.0.1" };
     snprintf(folder, sizeof folder, "/tmp/ionet-keep-XXXXXX");
     if (!mkdtemp(folder) || net_open(&net).code) return -1;
-    gateway               = calloc(1, sizeof *gateway);
+    if (secret_alloc(sizeof *gateway, &gateway).code) return -1;
     gateway->net          = net;
     gateway->o.state_dir  = folder;
     gateway->on_over      = on_over;

@@ -2,6 +2,7 @@
 #include "site.h"
 
 #include "sys/log.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 
 #include <signal.h>
@@ -67,17 +68,20 @@ static struct err begin(struct site *s)
 
 struct err site_run(const struct config *config)
 {
-    static struct site s;
-    s.config = *config;
-    TRY(state_open(&s)); /* one worker a folder; its key, its network, what ran */
-    if (!s.config.name[0]) (void)gethostname(s.config.name, sizeof s.config.name - 1);
+    struct site *s; /* with its keys, so for good, as what its callbacks may still see */
+    TRY(secret_alloc(sizeof *s, &s));
+    s->config = *config;
+    TRY(state_open(s)); /* one worker a folder; its key, its network, what ran */
+    if (!s->config.name[0]) (void)gethostname(s->config.name, sizeof s->config.name - 1);
 
-    TRY(begin(&s)); /* what a worker before this one left is adopted or removed */
-    log_info("ready", LOG_TEXT("host", s.network.host), LOG_I64("port", s.network.port),
-             LOG_I64("gpus", s.specs.gpus_count), LOG_I64("cpus", s.specs.cpus),
-             LOG_TEXT("oci", runtime_oci(s.runtime)));
-    net_run(s.net); /* until a signal, or until all is gone that should go */
-    net_close(s.net);
-    sign_key_wipe(&s.key);
-    return s.result;
+    TRY(begin(s)); /* what a worker before this one left is adopted or removed */
+    log_info("ready", LOG_TEXT("host", s->network.host), LOG_I64("port", s->network.port),
+             LOG_I64("gpus", s->specs.gpus_count), LOG_I64("cpus", s->specs.cpus),
+             LOG_TEXT("oci", runtime_oci(s->runtime)));
+    net_run(s->net); /* until a signal, or until all is gone that should go */
+    net_close(s->net);
+    struct err result = s->result;
+    state_close(s);
+    secret_free(s);
+    return result;
 }

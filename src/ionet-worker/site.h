@@ -103,6 +103,7 @@ struct site {
 /* ---- state.c ---- */
 
 must_check struct err state_open(struct site *s); /* lock, key, network, what ran; complains in the log */
+void                  state_close(struct site *s);
 must_check struct err state_save_network(struct site *s);
 must_check struct err state_save_worker(struct site *s);
 /* A node's private mesh key, drawn when it is asked for the first time; wiped: overwritten, then removed. */

@@ -8,6 +8,7 @@
 
 #include "link/ticket.h"
 #include "sys/log.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 #include "json/json.h"
 
@@ -158,10 +159,10 @@ static struct err open_key(struct site *s)
 struct err state_open(struct site *s)
 {
     char path[SITE_PATH_TEXT];
-    s->saved      = calloc(1, sizeof *s->saved);
-    s->worker     = calloc(1, sizeof *s->worker);
-    s->saved_text = (struct text){ malloc(STATE_BYTES_MAX), 0, STATE_BYTES_MAX, false };
-    check(s->saved && s->worker && s->saved_text.ptr);
+    s->saved_text = (struct text){ NULL, 0, STATE_BYTES_MAX, false };
+    TRY(secret_alloc(sizeof *s->saved, &s->saved)); /* assignments hold their clusters' secrets */
+    TRY(secret_alloc(sizeof *s->worker, &s->worker));
+    TRY(secret_alloc(STATE_BYTES_MAX, &s->saved_text.ptr));
 
     state_path(s, "recipes", path);
     TRY(sys_make_dirs(path, 0711));
@@ -178,4 +179,12 @@ struct err state_open(struct site *s)
     memset(s->saved, 0, sizeof *s->saved);
     /* All is to end, remembered or not. */
     return e.code == ERR_MISSING || s->config.task == TASK_STOP_ALL ? OK : e;
+}
+
+void state_close(struct site *s)
+{
+    secret_free(s->saved);
+    secret_free(s->worker);
+    secret_free(s->saved_text.ptr);
+    sys_close(&s->lock_fd);
 }

@@ -3,6 +3,7 @@
 #include "human_int.h"
 
 #include "codec/codec.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 
 #include <string.h>
@@ -143,17 +144,17 @@ static void wallet_write(struct public_key public_half, struct text *t)
 
 struct err command_key(struct cli *c)
 {
-    struct sign_key   key;
-    struct public_key public_half;
-    char              room[BASE58_KEY_TEXT_MAX + 1];
-    struct text       wallet = TEXT_IN(room);
-    struct config    *k      = &c->config;
+    scoped_secret struct sign_key *key = NULL;
+    struct public_key              public_half;
+    char                           room[BASE58_KEY_TEXT_MAX + 1];
+    struct text                    wallet = TEXT_IN(room);
+    struct config                 *k      = &c->config;
     if (cli_has(c, "key"))
         TRY(str_copy(str_from(cli_option(c, "key")), k->key_file, sizeof k->key_file));
     else if (!*k->key_file)
         TRY(config_path("id.json", k->key_file));
-    TRY(key_open(c, &key, &public_half));
-    sign_key_wipe(&key);
+    TRY(secret_alloc(sizeof *key, &key));
+    TRY(key_open(c, key, &public_half));
     wallet_write(public_half, &wallet);
     puts(text_z(&wallet));
     return OK;
@@ -161,18 +162,18 @@ struct err command_key(struct cli *c)
 
 struct err command_login(struct cli *c)
 {
-    struct sign_key               key;
-    struct public_key             public_half;
-    char                          wallet_room[BASE58_KEY_TEXT_MAX + 1];
-    struct text                   wallet = TEXT_IN(wallet_room);
-    scoped_reply struct api_reply r      = { 0 };
+    scoped_secret struct sign_key *key = NULL;
+    struct public_key              public_half;
+    char                           wallet_room[BASE58_KEY_TEXT_MAX + 1];
+    struct text                    wallet = TEXT_IN(wallet_room);
+    scoped_reply struct api_reply  r      = { 0 };
     TRY(network_choose(c));
-    TRY(key_open(c, &key, &public_half));
+    TRY(secret_alloc(sizeof *key, &key));
+    TRY(key_open(c, key, &public_half));
     wallet_write(public_half, &wallet);
 
     c->config.api_key[0] = '\0';
-    struct err e         = session_ask(c, text_str(&wallet), &key, &r);
-    sign_key_wipe(&key);
+    struct err e         = session_ask(c, text_str(&wallet), key, &r);
     TRY(e);
 
     struct json_value session = r.doc.root;

@@ -3,6 +3,8 @@
 #include "terminal_int.h"
 
 #include "sys/log.h"
+#include "sys/sandbox.h"
+#include "sys/secret.h"
 
 #include <string.h>
 
@@ -17,15 +19,18 @@ static struct err run(struct cli *c, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct cli c;
-    static char      *version[] = { "version" };
-    bool              asked     = argc == 2 && !strcmp(argv[1], "--version");
+    scoped_secret struct cli *c         = NULL; /* with the API key */
+    static char              *version[] = { "version" };
+    bool                      asked     = argc == 2 && !strcmp(argv[1], "--version");
     check_print_by(log_check_failed);
     terminal_guard();
 
-    struct err e = asked ? run(&c, 1, version) : run(&c, argc - 1, argv + 1);
+    struct err e = secret_alloc(sizeof *c, &c);
+    if (!e.code) e = sandbox_close_memory(false); /* what `forward` starts may leave what it likes */
+    if (!e.code) e = asked ? run(c, 1, version) : run(c, argc - 1, argv + 1);
     if (e.code) fprintf(stderr, "ionet: %s\n", e.why);
-    if (e.code && *c.hint && e.why == c.detail) fprintf(stderr, "       %s\n", c.hint);
+    if (!c) return 1;
+    if (e.code && *c->hint && e.why == c->detail) fprintf(stderr, "       %s\n", c->hint);
     if (fflush(stdout) || ferror(stdout)) return 1;
-    return exit_status_of(&c, e);
+    return exit_status_of(c, e);
 }

@@ -1,3 +1,4 @@
+#include "keys_int.h"
 #include "tls_int.h"
 
 #include <errno.h>
@@ -101,18 +102,8 @@ static BIO *bio_new(void)
 
 static struct err key_write(const char *path, EVP_PKEY *key)
 {
-    scoped(free_bio) BIO *bio = bio_new();
-    if (!PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL))
-        return openssl_err("a key can't be encoded");
-    return file_write(path, bio_str(bio));
-}
-
-static EVP_PKEY *key_read(const char *path)
-{
-    scoped(free_bio) BIO *bio = BIO_new_file(path, "r");
-    EVP_PKEY             *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
-    ERR_clear_error();
-    return key;
+    scoped(free_bio) BIO *bio = key_encode(key);
+    return bio ? file_write(path, bio_str(bio)) : openssl_err("a key can't be encoded");
 }
 
 static X509 *cert_read(const char *path)
@@ -124,13 +115,6 @@ static X509 *cert_read(const char *path)
 }
 
 /* ---- certificates ---------------------------------------------------------------------------------- */
-
-static EVP_PKEY *key_make(void)
-{
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    check(key != NULL);
-    return key;
-}
 
 static X509_EXTENSION *extension_make(X509 *cert, X509 *issuer, int nid, const char *value)
 {

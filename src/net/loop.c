@@ -1,4 +1,5 @@
 #include "exchange_int.h"
+#include "keys_int.h"
 #include "listener_int.h"
 #include "server_int.h"
 
@@ -68,6 +69,7 @@ static void on_prepare(uv_prepare_t *prepare)
 struct err net_open(struct net **out)
 {
     struct net *n = loop_alloc(sizeof *n);
+    keys_prepare();
     if (uv_loop_init(&n->loop)) {
         free(n);
         return ERR(IO, "the system gave no event loop");

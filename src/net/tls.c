@@ -1,3 +1,4 @@
+#include "keys_int.h"
 #include "tls_int.h"
 
 #include <arpa/inet.h>
@@ -86,9 +87,11 @@ struct err tls_server_context(const char *cert_path, const char *key_path, bool 
     SSL_CTX *ctx = context_new(TLS_server_method());
     check(SSL_CTX_set_num_tickets(ctx, 1));
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, http2 ? ctx : NULL);
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1 ||
-        SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ctx) != 1) {
+    EVP_PKEY *key   = key_read(key_path);
+    bool      whole = key && SSL_CTX_use_certificate_chain_file(ctx, cert_path) == 1 &&
+                 SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+    EVP_PKEY_free(key);
+    if (!whole) {
         ERR_clear_error();
         SSL_CTX_free(ctx);
         return ERR(INVALID, "the certificate or its key can't be loaded");

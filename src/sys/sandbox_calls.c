@@ -31,7 +31,7 @@ struct row {
 
 static const struct row allowed[] = {
     /* The C library: memory, threads, signals to itself, the end. */
-    { ALL, "brk munmap mremap madvise futex set_robust_list rseq sched_yield sched_getaffinity "
+    { ALL, "brk munmap mremap madvise mlock munlock futex set_robust_list rseq sched_yield sched_getaffinity "
            "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait sigaltstack restart_syscall "
            "exit exit_group "
            "gettid getpid getuid geteuid getgid getegid capget membarrier" },
@@ -58,7 +58,7 @@ static const struct row allowed[] = {
       "clone vfork fork execve wait4 waitid kill tgkill tkill pidfd_open pidfd_send_signal setsid "
       "setpgid getpgid getpgrp getppid getpriority arch_prctl set_tid_address prlimit64 setrlimit "
       "getrlimit memfd_create sched_setaffinity setitimer timer_create timer_settime timer_delete "
-      "mincore mlock epoll_pwait2 close_range prctl getsid getgroups setpriority ioctl mmap mprotect" },
+      "mincore epoll_pwait2 close_range prctl getsid getgroups setpriority ioctl mmap mprotect" },
     { SANDBOX_DEVICES, "setns ioctl" },
 };
 

@@ -1,5 +1,6 @@
 #include "codec/codec.h"
 #include "crypto/crypto.h"
+#include "sys/secret.h"
 #include "sys/sys.h"
 #include "wg_int.h"
 
@@ -29,9 +30,12 @@ bool wg_take_bytes(struct wg_device *d, const char *bytes, size_t count)
 {
     if (d->in_len + count > IN_BYTES_MAX) return false;
     if (d->in_len + count > d->in_cap) {
+        char *old = d->in;
         d->in_cap = (d->in_len + count) * 2;
-        d->in     = realloc(d->in, d->in_cap);
-        check(d->in);
+        d->in     = wg_alloc(d->in_cap);
+        if (old) memcpy(d->in, old, d->in_len);
+        if (old) explicit_bzero(old, d->in_len); /* an answer holds the device's key */
+        free(old);
     }
     memcpy(d->in + d->in_len, bytes, count);
     d->in_len += count;
@@ -289,8 +293,7 @@ static void finish(struct wg_device *d)
     insist_free(d);
     d->calls->on_over(d->ctx, d->why);
     free(d->in);
-    explicit_bzero(d, sizeof *d);
-    free(d);
+    secret_free(d);
 }
 
 static void on_tick(void *ctx)
@@ -385,7 +388,8 @@ static struct err copy_options(struct wg_device *d, const struct wg_options *o)
 struct err wg_make(struct net *n, const struct wg_options *o, const struct wg_calls *calls, void *ctx,
                    struct wg_device **out)
 {
-    scoped_mem struct wg_device *d = wg_alloc(sizeof *d);
+    scoped_secret struct wg_device *d = NULL;
+    TRY(secret_alloc(sizeof *d, &d));
     TRY(copy_options(d, o));
     d->net        = n;
     d->calls      = calls;

@@ -20,6 +20,7 @@
 struct said {
     uv_write_t write;
     char      *bytes;
+    size_t     len;
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -39,6 +40,7 @@ static void on_said(uv_write_t *write, int status)
 {
     (void)status; /* what breaks is seen by the reader */
     struct said *s = write->data;
+    explicit_bzero(s->bytes, s->len); /* the first holds the device's key */
     free(s->bytes);
     free(s);
 }
@@ -55,6 +57,7 @@ static void say_one(struct wg_device *d, const struct wg_ask *a)
         t = (struct text){ .ptr = strdup("get=1\n\n"), .len = 7 };
     check(t.ptr);
     s->bytes       = t.ptr;
+    s->len         = t.len;
     s->write.data  = s;
     uv_buf_t bytes = uv_buf_init(t.ptr, (unsigned)t.len);
     if (uv_write(&s->write, (uv_stream_t *)&d->pipe, &bytes, 1, on_said)) on_said(&s->write, 0);
@@ -77,6 +80,7 @@ static void read_answers(struct wg_device *d)
         struct err       e      = uapi_read((struct str){ d->in, end }, &answer);
         d->in_len -= end;
         memmove(d->in, d->in + end, d->in_len);
+        explicit_bzero(d->in + d->in_len, end); /* it holds the device's key */
         d->looked_at = 0;
         d->speaking  = false;
         wg_on_answer(d, e, &answer);
@@ -105,6 +109,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *room)
         wg_on_lost(d, ERR(LIMIT, "wireguard-go says more than it can mean"));
     else
         read_answers(d);
+    if (got > 0) explicit_bzero(bytes, (size_t)got);
 }
 
 static void on_connected(uv_connect_t *connect, int status)
