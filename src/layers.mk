@@ -29,22 +29,13 @@ api     := base codec crypto record sys json recipe net ledger market fleet plac
 
 ionetd        := base codec crypto record sys json recipe net ledger market fleet place mesh cluster network link store api
 ionet-gateway := base codec crypto record sys net mesh cluster link wg gateway
-<<<<<<< HEAD
 ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg egress runtime
-ionet         := base codec crypto record sys json net ledger market fleet mesh cluster
-
-MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
-            sys json recipe store net link wg egress runtime gateway api
-PROGRAMS := ionetd ionet-gateway ionet-worker ionet
-=======
-ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg runtime
 ionet-fleet   := base codec crypto record sys json net mesh cluster link
 ionet         := base codec crypto record sys json net ledger market fleet mesh cluster
 
 MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
-            sys json recipe store net link wg runtime gateway api
+            sys json recipe store net link wg egress runtime gateway api
 PROGRAMS := ionetd ionet-gateway ionet-worker ionet ionet-fleet
->>>>>>> b37ca81 (Many workers' links can be opened by one process, and what a link costs is measured)
 
 # Modules that know no system: no clock, socket, disk, heap, randomness (checked with nm).
 PURE := base codec crypto record ledger market fleet place mesh cluster network worker
