@@ -236,6 +236,7 @@ static void take_link(struct worker *w, bool up)
 
 static void take_synced(struct worker *w)
 {
+    w->is_saving = false;
     for (size_t i = 0; i < WORKER_NODES_MAX; i++) w->nodes[i].synced_ms = w->nodes[i].saving_ms;
 }
 
@@ -401,9 +402,10 @@ void worker_step(struct worker *w, uint64_t now_ms, const struct worker_input *i
     compare(w, now_ms, out);
 
     bool serves = any_in(w, STEP_SERVING);
-    if (w->save_dirty || (serves && now_ms >= w->saved_at_ms + WORKER_SAVE_MS)) {
+    if (w->save_dirty || ((serves || w->is_saving) && now_ms >= w->saved_at_ms + WORKER_SAVE_MS)) {
         out->save     = true;
         w->save_dirty = false;
+        w->is_saving  = true;
     }
     uint64_t period = serves ? WORKER_REPORT_MS : WORKER_OBSERVED_MS;
     bool     due    = w->observe_dirty || now_ms >= w->observed_at_ms + period;

@@ -141,6 +141,7 @@ struct worker {
     struct worker_node  nodes[WORKER_NODES_MAX];
     struct worker_image images[WORKER_IMAGES_MAX];
     bool                observe_dirty, save_dirty;
+    bool                is_saving; /* IN_SYNCED is awaited */
     uint64_t            observed_at_ms, saved_at_ms;
     bool                stop_all; /* nothing may run any more */
 };
@@ -193,7 +194,7 @@ enum worker_input_kind {
     IN_TUNNEL,    /* ref, tunnel */
     IN_USED,      /* ref, used: by its group */
     IN_CLEANED,   /* ref, err: nothing is left of it, or some is */
-    IN_SYNCED,    /* what worker_save gave last is on the disk */
+    IN_SYNCED,    /* what worker_save gave last is on the disk; until then it is given again and again */
     IN_STOP_ALL,  /* end all nodes, run none any more */
     IN_TICK,      /* after worker_wait_ms at the latest */
     IN_COUNT
