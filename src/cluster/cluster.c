@@ -149,12 +149,15 @@ void node_reported(struct node *n, uint64_t served_ms)
     if (served_ms > n->served_ms) n->served_ms = served_ms;
 }
 
-void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms)
+void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t seen_ms)
 {
     if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
-    uint64_t before = id_eq(n->seen_by, by.id) ? n->seen_last : 0;
+    bool     same   = id_eq(n->seen_by, by.id);
+    uint64_t before = same ? n->seen_last : 0;
+    if (same && n->seen_link == link && seen_ms < before) return;
     if (seen_ms > before) n->seen_ms += seen_ms - before;
     n->seen_by   = by.id;
+    n->seen_link = link;
     n->seen_last = seen_ms;
 }
 

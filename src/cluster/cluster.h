@@ -127,6 +127,7 @@ struct node {
     struct instant  settle;     /* when it is to be settled next */
     struct instant  alive;      /* when a witness last saw it */
     struct instant  missed;     /* since when the witness says that it is gone; 0: it does not */
+    uint64_t        seen_link;  /* by which seen_by last said it */
     struct instant  heard;      /* witnesses: last report of theirs with a fresh line */
     struct instant  probed;     /* alone in its cluster: when the gateway last saw more of it */
     struct weighing weighed;    /* all until the last report of it */
@@ -150,10 +151,10 @@ void node_move(struct node *n, enum node_state to);
 
 /* Takes over a report; less than before is no report (a restarted worker that lost its last seconds). */
 void node_reported(struct node *n, uint64_t served_ms);
-/* `by` saw it for seen_ms in all. What it says may go back (a restarted worker that lost its last seconds): only what is
- * added from there counts. Of another witness than before all counts, since it watches only after that one is closed: the
- * caller lets no witness speak that is. */
-void node_witnessed(struct node *n, struct node_id by, uint64_t seen_ms);
+/* `by` saw it for seen_ms in all, it says by that link. Less than before by one link is an old report; by a new link it may
+ * go back (a restarted worker that lost its last seconds): only what is added from there counts. Of another witness than
+ * before all counts, since it watches only after that one is closed: the caller lets no witness speak that is. */
+void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t seen_ms);
 /* The same of a gateway, which counts from nothing in each of its runs: of a new run of the same gateway all counts; less
  * than before in one run is an old report. Two gateways may see it at once, so another than before starts from what it
  * says now. */

@@ -45,26 +45,28 @@ static void states_follow_each_other_only_as_the_manual_says(void **state)
     }
 }
 
-/* One row a report of a witness: who, what it says in all, what has been seen after it. */
+/* One row a report of a witness: who, by which link, what it says in all, what has been seen after it. */
 static void what_one_witness_after_the_other_says_is_counted_once(void **state)
 {
     (void)state;
     static const struct {
         uint8_t  by;
-        uint64_t says, seen;
+        uint64_t link, says, seen;
     } rows[] = {
-        { 1, 1000, 1000 }, { 1, 1000, 1000 }, { 1, 900, 1000 }, { 1, 2000, 2100 },
-        { 2, 0, 2100 },    { 2, 500, 2600 },  { 2, 500, 2600 }, { 3, 400, 3000 },
+        { 1, 7, 1000, 1000 }, { 1, 7, 1000, 1000 }, { 1, 7, 1800, 1800 }, /* the first; repeated; more */
+        { 1, 7, 900, 1800 },  { 1, 7, 2000, 2000 },                       /* late, and that changes nothing */
+        { 1, 8, 1900, 2000 }, { 1, 8, 2000, 2100 },                       /* it was started again */
+        { 2, 9, 0, 2100 },    { 2, 9, 500, 2600 },  { 2, 9, 500, 2600 },  { 3, 10, 400, 3000 },
     };
     struct node x = { .state = NODE_SERVING };
     for (size_t i = 0; i < countof(rows); i++) {
-        node_witnessed(&x, (struct node_id){ { { rows[i].by } } }, rows[i].says);
+        node_witnessed(&x, (struct node_id){ { { rows[i].by } } }, rows[i].link, rows[i].says);
         assert_int_equal(x.seen_ms, rows[i].seen);
     }
-    node_witnessed(&x, (struct node_id){ { { 3 } } }, UINT64_MAX);
+    node_witnessed(&x, (struct node_id){ { { 3 } } }, 10, UINT64_MAX);
     assert_int_equal(x.seen_ms, 3000);
     x.state = NODE_CLOSED;
-    node_witnessed(&x, (struct node_id){ { { 3 } } }, 9500);
+    node_witnessed(&x, (struct node_id){ { { 3 } } }, 10, 9500);
     node_reported(&x, 9500);
     assert_int_equal(x.seen_ms, 3000);
     assert_int_equal(x.served_ms, 0);

@@ -59,7 +59,7 @@ static void take_entry(struct step *s, struct cluster *c, struct node *by, struc
 {
     /* The head's word counts for the others, another's for the head, nobody's for himself. */
     if (by != x && (by->role == NODE_HEAD || x->role == NODE_HEAD)) {
-        node_witnessed(x, by->id, e->seen_ms);
+        node_witnessed(x, by->id, s->in->session, e->seen_ms);
         weigh(s, c, x);
     }
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
