@@ -122,7 +122,8 @@ static void add_nodes(struct step *s, struct cluster *c, uint32_t count, const s
     for (uint32_t i = 0; i < count; i++) {
         /* The head comes first, so that its mesh address is the first. */
         struct device *d     = chosen[i == 0 ? head : i <= head ? i - 1 : i];
-        uint32_t       units = place_units(d, need) < rest ? place_units(d, need) : rest;
+        uint32_t       most  = rest - (count - i - 1); /* one at least for each that follows */
+        uint32_t       units = place_units(d, need) < most ? place_units(d, need) : most;
         rest -= units;
         struct node *x = cluster_add_node(s, c, d, i == 0 ? NODE_HEAD : NODE_WORKER, units);
         x->witness     = i < 2; /* the head watches all, the first worker watches the head */

@@ -351,6 +351,26 @@ static void a_substitute_brings_the_units_that_are_missing_and_no_more(void **st
     assert_int_equal(d.assignments[0].gpus_count, 2);
 }
 
+/* The strongest becomes the head, though it was not the first to be chosen. */
+static void a_head_that_has_all_that_is_ordered_leaves_some_to_the_others(void **state)
+{
+    (void)state;
+    world_come(&w, 2);
+    device(0)->gpus_count   = 1;
+    device(1)->gpus_count   = 8;
+    device(1)->memory_bytes = device(0)->memory_bytes * 2;
+    struct input in         = { .kind    = INPUT_QUOTE,
+                                .account = w.user,
+                                .quote   = { .recipe = "gpu", .quantity = 4, .duration = { MS_PER_HOUR } } };
+    struct id    quote, cluster;
+    assert_int_equal(world_ask(&w, &in, &quote, NULL).code, ERR_NONE);
+    assert_int_equal(world_create(&w, quote, &cluster, NULL).code, ERR_NONE);
+    for (const struct node *x = NULL; (x = network_cluster_node(&w.n, at(cluster), x));)
+        assert_int_equal(x->units, x->role == NODE_HEAD ? 3 : 1);
+    world_restart(&w); /* a node of no units would not be let in */
+    assert_int_equal(at(cluster)->size, 2);
+}
+
 static void nothing_counts_after_the_paid_end(void **state)
 {
     (void)state;
@@ -456,6 +476,7 @@ int main(void)
         TEST(a_substitute_that_never_begins_is_replaced_too),
         TEST(a_device_that_failed_comes_after_the_others_and_rests),
         TEST(a_substitute_brings_the_units_that_are_missing_and_no_more),
+        TEST(a_head_that_has_all_that_is_ordered_leaves_some_to_the_others),
         TEST(nothing_counts_after_the_paid_end),
         TEST(what_ended_while_the_network_was_away_still_gets_its_last_reports),
         TEST(a_restart_alone_makes_nobody_seen),
