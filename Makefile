@@ -4,6 +4,8 @@
 #
 # make soak         what takes long, tests/soak
 #
+# make sim          worlds that go wrong, by chance: SEED=N replays one, T=SECONDS for longer
+#
 # V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default) or asan.  BUILD=build.
 # test, demo and bench install what is missing by tools/setup first; demo takes KEEP=1.
 include src/layers.mk
@@ -28,7 +30,8 @@ CFLAGS  := -std=gnu17 -D_GNU_SOURCE -fPIE -fstack-protector-strong -fvisibility=
 LDFLAGS := -pie $(LDFLAGS_$(MODE))
 
 ALL  := $(MODULES) $(PROGRAMS)
-LIVE := $(foreach m,$(ALL),$(if $(wildcard src/$(m)/*.c),$(m)))
+where = $(or $(DIR_$(1)),src/$(1))
+LIVE := $(foreach m,$(ALL),$(if $(wildcard $(call where,$(m))/*.c),$(m)))
 BINS := $(foreach p,$(filter $(LIVE),$(PROGRAMS)),$(OUT)/bin/$(p))
 
 # A module and all it stands on, topmost first, so that archives link in one pass.
@@ -41,7 +44,7 @@ archives = $(foreach m,$(filter $(LIVE),$(call deps,$(1))),$(OUT)/lib/$(m).a)
 libs     = $(call libs_of,$(foreach m,$(call deps,$(1)),$(USES_$(m)))) $(foreach m,$(call deps,$(1)),$(LIBS_$(m))) -lpthread -ldl
 includes = -I$(OUT)/view/$(1) $(call flags_of,$(USES_$(1))) $(INCLUDES_$(1))
 
-.PHONY: all tests archives views setup test demo soak bench check-style check-pure clean
+.PHONY: all tests archives views setup test demo soak bench sim check-style check-pure clean
 all: $(BINS) archives
 	@mkdir -p $(BUILD)/bin && for p in $(notdir $(BINS)); do ln -sfn ../$(CC)-$(MODE)/bin/$$p $(BUILD)/bin/$$p; done
 archives: $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
@@ -50,17 +53,18 @@ archives: $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
 # A source test_*.c is a test program; with_*.c is what several tests of the module need; the rest is
 # the module. Its view is a folder of links to the headers that src/layers.mk lets it include.
 define module
-SRC_$(1)  := $$(filter-out src/$(1)/test_% src/$(1)/fuzz_% src/$(1)/with_%,$$(wildcard src/$(1)/*.c))
-OBJ_$(1)  := $$(SRC_$(1):src/%.c=$(OUT)/%.o) $$(OBJECTS_$(1):%=$(OUT)/%)
-WITH_$(1) := $$(patsubst src/%.c,$(OUT)/%.o,$$(wildcard src/$(1)/with_*.c))
-TEST_$(1) := $$(patsubst src/$(1)/%.c,$(OUT)/test/$(1)/%,$$(wildcard src/$(1)/test_*.c))
+AT_$(1)   := $(call where,$(1))
+SRC_$(1)  := $$(filter-out $$(AT_$(1))/test_% $$(AT_$(1))/fuzz_% $$(AT_$(1))/with_%,$$(wildcard $$(AT_$(1))/*.c))
+OBJ_$(1)  := $$(SRC_$(1):$$(AT_$(1))/%.c=$(OUT)/$(1)/%.o) $$(OBJECTS_$(1):%=$(OUT)/%)
+WITH_$(1) := $$(patsubst $$(AT_$(1))/%.c,$(OUT)/$(1)/%.o,$$(wildcard $$(AT_$(1))/with_*.c))
+TEST_$(1) := $$(patsubst $$(AT_$(1))/%.c,$(OUT)/test/$(1)/%,$$(wildcard $$(AT_$(1))/test_*.c))
 VIEW_$(1) := $(OUT)/view/$(1)/.made
 
 $$(VIEW_$(1)): $$(foreach m,$$($(1)),$$(wildcard src/$$(m)/*.h)) src/layers.mk
 	@rm -rf $$(@D) && mkdir -p $$(@D) && for m in $$($(1)); do mkdir -p $$(@D)/$$$$m; \
 	  for h in src/$$$$m/*.h; do case $$$$h in *_int.h|*'*'*) ;; *) ln -sf $(CURDIR)/$$$$h $$(@D)/$$$$m/;; esac; done; done; touch $$@
 
-$(OUT)/$(1)/%.o: src/$(1)/%.c $(FLAGS) | $$(VIEW_$(1))
+$(OUT)/$(1)/%.o: $(call where,$(1))/%.c $(FLAGS) | $$(VIEW_$(1))
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(CFLAGS) $$(call includes,$(1)) -MMD -MP -c $$< -o $$@
 
@@ -116,6 +120,8 @@ soak: setup
 bench: setup
 	@$(MAKE) --no-print-directory all
 	@bench/run
+sim: $(OUT)/bin/ionet-sim
+	@$< --seed $(or $(SEED),0) --seconds $(or $(T),0)
 check-pure: archives
 	@tools/check-pure $(OUT)/lib $(PURE)
 check-style: views archives

@@ -32,10 +32,14 @@ ionet-gateway := base codec crypto record sys net mesh cluster link wg gateway
 ionet-worker  := base crypto record sys json recipe net mesh cluster worker link wg egress runtime
 ionet-fleet   := base codec crypto record sys json net mesh cluster link
 ionet         := base codec crypto record sys json net ledger market fleet mesh cluster
+ionet-sim     := base crypto record sys ledger market fleet place mesh cluster network worker
 
 MODULES  := base codec crypto record ledger market fleet place mesh cluster network worker \
             sys json recipe store net link wg egress runtime gateway api
-PROGRAMS := ionetd ionet-gateway ionet-worker ionet ionet-fleet
+PROGRAMS := ionetd ionet-gateway ionet-worker ionet ionet-fleet ionet-sim
+
+# What does not lie in src/NAME.
+DIR_ionet-sim := sim
 
 # Modules that know no system: no clock, socket, disk, heap, randomness (checked with nm).
 PURE := base codec crypto record ledger market fleet place mesh cluster network worker

@@ -9,12 +9,12 @@ wrong() {
     bad=1
 }
 
-# One reference of a row: "src/x/test_y.c: name", "make demo` step N" or a file.
+# One reference of a row: "src/x/test_y.c: name" (or in sim/), "make demo` step N" or a file.
 exists() {
     local file=${1%%: *} name=${1#*: }
     case $1 in
     'make demo step '*) grep -q "step ${1##* } \"" demo/run ;;
-    src/*': '*) [[ -f $file ]] && grep -qE "(TEST|cmocka_unit_test[a-z_]*)\($name\b|^static void $name\(" "$file" ;;
+    src/*': '* | sim/*': '*) [[ -f $file ]] && grep -qE "(TEST|cmocka_unit_test[a-z_]*)\($name\b|^static void $name\(" "$file" ;;
     *) [[ -x $1 ]] ;;
     esac
 }

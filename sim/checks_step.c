@@ -1,0 +1,276 @@
+/* checks_step.c: the promises that are counted along: after each step, with what it changed. */
+#include "sim_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BOOKS_MAX 4096
+#define CLUSTERS_MAX 2048
+#define NODES_MAX 16384
+#define SLOTS_MAX 4096
+#define DEVICES_MAX (2 * MACHINES_MAX)
+#define ACCOUNTS_MAX 64
+
+#define TABLE(member, most, type) \
+    table_init(&c->member, &a, most, sizeof(struct type), offsetof(struct type, id))
+
+static size_t told_bytes(void)
+{
+    return table_bytes(CLUSTERS_MAX, sizeof(struct told_cluster)) +
+           table_bytes(ACCOUNTS_MAX, sizeof(struct told_account)) + 1024;
+}
+
+static size_t known_bytes(void)
+{
+    return table_bytes(BOOKS_MAX, sizeof(struct book)) +
+           table_bytes(CLUSTERS_MAX, sizeof(struct known_cluster)) +
+           table_bytes(NODES_MAX, sizeof(struct known_node)) +
+           table_bytes(DEVICES_MAX, sizeof(struct known_device)) + SLOTS_MAX * sizeof(struct known_slot) + 1024;
+}
+
+static struct arena room(void **memory, size_t bytes)
+{
+    *memory = calloc(1, bytes);
+    check(*memory);
+    return ARENA_IN_ZEROS(*memory, bytes);
+}
+
+void checks_open(struct sim *s)
+{
+    struct checks *c = &s->checks;
+    struct arena   a = room(&c->told_memory, told_bytes());
+    TABLE(told_clusters, CLUSTERS_MAX, told_cluster);
+    TABLE(told_accounts, ACCOUNTS_MAX, told_account);
+}
+
+/* Nothing is known yet. */
+static void know_nothing(struct checks *c)
+{
+    free(c->memory);
+    struct arena a = room(&c->memory, known_bytes());
+    TABLE(books, BOOKS_MAX, book);
+    TABLE(clusters, CLUSTERS_MAX, known_cluster);
+    TABLE(nodes, NODES_MAX, known_node);
+    TABLE(devices, DEVICES_MAX, known_device);
+    c->slots = arena_take(&a, SLOTS_MAX * sizeof *c->slots);
+    c->sum = c->escrow_books = c->escrow_live = 0;
+    check(c->slots);
+}
+
+void checks_close(struct sim *s)
+{
+    free(s->checks.memory);
+    free(s->checks.told_memory);
+}
+
+static void *known(struct table *t, struct id id)
+{
+    void *row = table_find(t, id);
+    if (!row) row = table_add(t, id);
+    check(row);
+    return row;
+}
+
+/* ---- money ------------------------------------------------------------------------------------------------------------- */
+
+static void take_transfer(struct sim *s, const struct transfer *t)
+{
+    struct checks *c = &s->checks;
+    if (t->number != ++c->transfers)
+        broken(s, "transfers-explain", "transfer %lu follows %lu", t->number, c->transfers - 1);
+    ((struct book *)known(&c->books, t->from))->moved -= t->amount.micros;
+    ((struct book *)known(&c->books, t->to))->moved += t->amount.micros;
+}
+
+static void take_account(struct sim *s, const struct ledger_account *a)
+{
+    struct checks *c     = &s->checks;
+    struct book   *b     = known(&c->books, a->id);
+    int64_t        delta = a->balance.micros - b->micros;
+    if (delta != b->moved)
+        broken(s, "transfers-explain", "an account's balance moved by %ld, its transfers by %ld", delta,
+               b->moved);
+    b->kind   = a->kind;
+    b->micros = a->balance.micros;
+    b->moved  = 0;
+    c->sum += delta;
+    if (a->kind == LEDGER_ESCROW) c->escrow_books += delta;
+    if (a->kind != LEDGER_OUTSIDE && a->balance.micros < 0)
+        broken(s, "nobody-owes", "an account of kind %s holds %ld", ledger_kind_names[a->kind],
+               a->balance.micros);
+}
+
+/* ---- nodes and clusters --------------------------------------------------------------------------------------------------- */
+
+static bool is_live(enum node_state state)
+{
+    return state == NODE_PLACED || state == NODE_SERVING;
+}
+
+static void count_node(struct sim *s, const struct known_node *k, int sign)
+{
+    struct known_cluster *c = known(&s->checks.clusters, k->cluster);
+    struct known_device  *d = known(&s->checks.devices, k->device);
+    c->nodes_charged += sign * k->charged;
+    if (!is_live(k->state)) return;
+    d->live += (uint32_t)sign;
+    c->live += (uint32_t)sign;
+    c->units += (uint32_t)sign * k->units;
+    c->heads += (uint32_t)sign * (k->role == NODE_HEAD);
+    if (d->live > 1) broken(s, "device-once", "a device is promised %u times", d->live);
+}
+
+static int64_t bill(const struct known_cluster *c, const struct node *x, uint64_t ms)
+{
+    return bill_usage(c->price, x->units, (struct span){ (int64_t)ms }).micros;
+}
+
+/* A clock that is as wrong as clocks are here. */
+static uint64_t loosely(const struct sim *s, uint64_t ms)
+{
+    return ms + ms * (s->plan.drift_ppm_most + 1) / 1000000 + 2;
+}
+
+static void check_charge(struct sim *s, const struct known_cluster *c, const struct node *x)
+{
+    const struct thing   *t          = thing_of(s, x->id.id);
+    const struct machine *m          = machine_of(s, x->device.id);
+    struct instant        until      = x->closed.ms ? x->closed : s->control.n.meta.now;
+    int64_t               elapsed_ms = instant_since(until, x->passed).ms;
+    bool                  liar       = m && m->lies & LIE_SERVED;
+    if (x->charged.micros > bill(c, x, (uint64_t)elapsed_ms))
+        broken(s, "charged-elapsed", "a node cost %ld in %ld ms", x->charged.micros, elapsed_ms);
+    uint64_t ran_ms = t ? thing_ran_ms(s, t) : 0, seen_ms = t ? t->seen_ms : 0;
+    if (!liar && x->charged.micros > bill(c, x, loosely(s, ran_ms)))
+        broken(s, "charged-served", "a node cost %ld and ran for %lu ms", x->charged.micros, ran_ms);
+    if (!(t && t->is_lied_about) && x->charged.micros > bill(c, x, loosely(s, seen_ms)))
+        broken(s, "charged-seen", "a node cost %ld and was seen for %lu ms", x->charged.micros, seen_ms);
+    if (x->fee.micros != market_fee(x->charged, c->fee_basis_points).micros)
+        broken(s, "fee-share", "a node that cost %ld paid a fee of %ld", x->charged.micros, x->fee.micros);
+}
+
+static void take_node(struct sim *s, const struct node *x)
+{
+    struct known_node    *k         = known(&s->checks.nodes, x->id.id);
+    struct known_cluster *c         = known(&s->checks.clusters, x->cluster.id);
+    bool                  was_known = !id_is_none(k->cluster);
+    if (was_known && k->state == NODE_CLOSED && (x->state != NODE_CLOSED || x->charged.micros != k->charged))
+        broken(s, "closed-stays", "a closed node changes");
+    if (was_known && x->charged.micros < k->charged) broken(s, "charged-grows", "a charge was taken back");
+    if (x->charged.micros > k->charged) check_charge(s, c, x);
+    if (was_known) count_node(s, k, -1);
+    *k = (struct known_node){ x->id.id, x->cluster.id, x->device.id,      x->role,
+                              x->state, x->units,      x->charged.micros, x->fee.micros };
+    count_node(s, k, 1);
+}
+
+static int64_t held_by(const struct known_cluster *c)
+{
+    return c->state < CLUSTER_ENDED ? c->escrow - c->charged - c->refunded : 0;
+}
+
+static void take_cluster(struct sim *s, const struct cluster *x)
+{
+    struct known_cluster *k = known(&s->checks.clusters, x->id.id);
+    if (k->state >= CLUSTER_ENDED && (x->state != k->state || x->charged.micros != k->charged))
+        broken(s, "ended-stays", "an ended cluster changes");
+    s->checks.escrow_live -= held_by(k);
+    k->owner            = x->owner;
+    k->state            = x->state;
+    k->price            = x->price;
+    k->size             = x->size;
+    k->quantity         = x->quantity;
+    k->fee_basis_points = x->fee_basis_points;
+    k->escrow           = x->escrow.micros;
+    k->charged          = x->charged.micros;
+    k->refunded         = x->refunded.micros;
+    k->was_ready        = x->ready.ms > 0;
+    s->checks.escrow_live += held_by(k);
+}
+
+static void check_cluster(struct sim *s, struct id id)
+{
+    const struct known_cluster *c = known(&s->checks.clusters, id);
+    if (c->heads > 1) broken(s, "cluster-whole", "a cluster has %u heads", c->heads);
+    if (c->live > c->size || c->units > c->quantity)
+        broken(s, "cluster-whole", "a cluster has %u nodes of %u, %u units of %u", c->live, c->size, c->units,
+               c->quantity);
+    if (c->charged != c->nodes_charged)
+        broken(s, "charge-adds-up", "a cluster's charge is %ld, its nodes' %ld", c->charged, c->nodes_charged);
+    if (c->charged + c->refunded > c->escrow)
+        broken(s, "quote-covers", "%ld was charged and %ld refunded of %ld", c->charged, c->refunded,
+               c->escrow);
+    if (c->state >= CLUSTER_ENDED && c->charged + c->refunded != c->escrow)
+        broken(s, "quote-covers", "%ld was charged and %ld refunded of %ld", c->charged, c->refunded,
+               c->escrow);
+    if (!c->was_ready && c->charged) broken(s, "ready-first", "a cluster was charged before it was ready");
+}
+
+/* ---- relays -------------------------------------------------------------------------------------------------------------- */
+
+static void take_relay(struct sim *s, const struct relay *r, bool removed)
+{
+    check(r->pair.slot < SLOTS_MAX);
+    struct known_slot *slot = &s->checks.slots[r->pair.slot];
+    if (removed) {
+        if (id_eq(slot->relay, r->id)) slot->relay = (struct id){ { 0 } };
+        return;
+    }
+    if (!id_is_none(slot->relay) && !id_eq(slot->relay, r->id))
+        broken(s, "relay-slots", "two pairs share slot %u", r->pair.slot);
+    slot->relay = r->id;
+}
+
+/* ---- a step --------------------------------------------------------------------------------------------------------------- */
+
+static void take(struct sim *s, const struct record_type *type, const void *record)
+{
+    if (type == &ledger_account_type) take_account(s, record);
+    if (type == &cluster_type) take_cluster(s, record);
+    if (type == &node_type) take_node(s, record);
+    if (type == &relay_type) take_relay(s, record, false);
+}
+
+static void check_whole(struct sim *s)
+{
+    struct checks *c = &s->checks;
+    if (c->sum != 0) broken(s, "books-balance", "the books sum to %ld", c->sum);
+    if (c->escrow_books != c->escrow_live)
+        broken(s, "escrow-live", "escrow holds %ld, live clusters %ld", c->escrow_books, c->escrow_live);
+}
+
+void checks_step(struct sim *s, const struct input *in)
+{
+    const struct effects *out = &s->control.out;
+    (void)in;
+    if (!out->change_count) return;
+    for (uint32_t i = 0; i < out->change_count; i++)
+        if (out->changes[i].type == &relay_type && out->changes[i].removed)
+            take_relay(s, out->changes[i].record, true);
+    for (uint32_t i = 0; i < out->change_count; i++)
+        if (out->changes[i].type == &transfer_type) take_transfer(s, out->changes[i].record);
+    for (uint32_t i = 0; i < out->change_count; i++)
+        if (!out->changes[i].removed) take(s, out->changes[i].type, out->changes[i].record);
+    for (uint32_t i = 0; i < out->change_count; i++) {
+        const struct change *c = &out->changes[i];
+        if (c->type == &cluster_type) check_cluster(s, ((const struct cluster *)c->record)->id.id);
+        if (c->type == &node_type) check_cluster(s, ((const struct node *)c->record)->cluster.id);
+    }
+    check_whole(s);
+}
+
+void checks_begin(struct sim *s)
+{
+    struct checks        *c = &s->checks;
+    const struct network *n = &s->control.n;
+    know_nothing(c);
+    c->transfers = n->meta.transfers;
+    for (const struct ledger_account *a = NULL; (a = table_next(&n->ledger.accounts, a));) {
+        ((struct book *)known(&c->books, a->id))->moved = a->balance.micros;
+        take_account(s, a);
+    }
+    for (const struct cluster *x = NULL; (x = table_next(&n->clusters, x));) take_cluster(s, x);
+    for (const struct node *x = NULL; (x = table_next(&n->nodes, x));) take_node(s, x);
+    for (const struct relay *r = NULL; (r = table_next(&n->relays, r));) take_relay(s, r, false);
+    check_whole(s);
+}
