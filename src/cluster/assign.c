@@ -92,6 +92,7 @@ static const struct field device_specs_fields[] = {
     FIELD_TEXT(struct device_specs, cpu_model, SEEN_OPERATOR, LIVE, "what its maker calls the CPU"),
     FIELD_TEXT(struct device_specs, os, SEEN_OPERATOR, LIVE, "operating system"),
     FIELD_TEXT(struct device_specs, arch, SEEN_OPERATOR, LIVE, "instruction set"),
+    FIELD_BOOL(struct device_specs, egress, SEEN_OPERATOR, OPTIONAL, "lets programs out"),
     FIELD_LIST(struct device_specs, gpus, gpus_count, &observed_gpu_type, SEEN_OPERATOR, OPTIONAL, "its GPUs"),
 };
 const struct record_type device_specs_type = RECORD_TYPE("device_specs", "device_specses", struct device_specs,

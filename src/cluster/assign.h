@@ -116,6 +116,7 @@ struct device_specs {
     char                cpu_model[64];
     char                os[64];
     char                arch[16];
+    bool                egress; /* its owner lets programs out, if a recipe says that they need it */
     struct observed_gpu gpus[ASSIGN_GPUS_MAX];
     uint32_t            gpus_count;
 };

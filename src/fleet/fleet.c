@@ -49,6 +49,7 @@ static const struct field device_fields[] = {
     FIELD_TEXT(struct device, os, SEEN_PUBLIC, STORED, "as the machine says"),
     FIELD_TEXT(struct device, arch, SEEN_PUBLIC, STORED, "x86_64, aarch64"),
     FIELD_LIST(struct device, gpus, gpus_count, &device_gpu_type, SEEN_PUBLIC, STORED, "its GPUs"),
+    FIELD_BOOL(struct device, egress, SEEN_PUBLIC, LIVE, "lets programs reach public addresses"),
     FIELD_U32(struct device, jobs, 0, UINT32_MAX, SEEN_PUBLIC, STORED | COLUMN, "nodes it served as"),
     FIELD_U64(struct device, served_ms, 0, RECORD_INT_MAX, SEEN_PUBLIC, STORED | COLUMN,
               "served and counted, in all"),

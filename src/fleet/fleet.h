@@ -53,6 +53,7 @@ struct device {
     char              arch[16];
     struct device_gpu gpus[DEVICE_GPUS_MAX];
     uint32_t          gpus_count;
+    bool              egress;    /* lets programs out; as its worker says on each link */
     uint32_t          jobs;      /* nodes it was hired for that served */
     uint64_t          served_ms; /* counted, over all of them */
     struct money      earned;

@@ -1,5 +1,7 @@
 #include "config.h"
 
+#include "egress/egress.h"
+
 #include "sys/options.h"
 #include "sys/sys.h"
 
@@ -43,6 +45,11 @@ static const struct option rows[] = {
     NUMBER_OPTION(lend_cpus, "0", 0, 4096, "CPUs to lend at most; 0: all there are"),
     NUMBER_OPTION(lend_memory_mib, "0", 0, 1 << 30, "MiB of memory to lend at most; 0: all there is"),
     NUMBER_OPTION(uid_base, "0", 0, 4000000000, "first of a million user ids for containers; 0: a free range"),
+    NUMBER_OPTION(
+        egress_mbit, "0", 0, EGRESS_MBIT_MAX,
+        "Mbit/s at most by which a node may reach public addresses, if its recipe declares that; 0: none may"),
+    TEXT_OPTION(egress_deny, "",
+                "public addresses that are yours and none may reach: 198.51.100.0/24,2001:db8::/32"),
     NUMBER_OPTION(processes_max, "4096", 16, 1000000, "processes of one node at most"),
     NUMBER_OPTION(debug, "0", 0, 1, "1: log more"),
     TASK_OPTION("check", OPTION_SWITCH, TASK_CHECK,
@@ -87,6 +94,8 @@ static struct err check_all(struct config *c, struct text *complaint)
     if (c->token_file[0]) TRY(options_complain(complaint, read_token(c), STR("token_file"), 0));
     if (strcmp(c->mesh_device, "wireguard-go") != 0 && strcmp(c->mesh_device, "kernel") != 0)
         return options_complain(complaint, ERR(INVALID, "it is wireguard-go or kernel"), STR("mesh_device"), 0);
+    struct egress_rules rules = { 0 };
+    TRY(options_complain(complaint, egress_deny(&rules, str_from(c->egress_deny)), STR("egress_deny"), 0));
     find_program(c->wireguard_go, sizeof c->wireguard_go);
     return OK;
 }

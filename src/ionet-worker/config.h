@@ -29,6 +29,8 @@ struct config {
     uint64_t         lend_cpus;       /* 0: all */
     uint64_t         lend_memory_mib; /* 0: all */
     uint64_t         uid_base;
+    uint64_t         egress_mbit; /* 0: no way out for anybody */
+    char             egress_deny[512];
     uint64_t         processes_max;
     uint64_t         debug;
 };

@@ -376,6 +376,7 @@ static void on_container_started(void *ctx)
         site_tell(n->site, IN_CONTAINER, n->ref, OK);
         return;
     }
+    node_let_out(n, false);
     tell_found(n, true, true, "");
     node_tell_inside(n); /* the worker before this one may have ended long ago */
 }

@@ -34,10 +34,11 @@ static void on_patience_over(void *ctx)
     site_stop(s);
 }
 
-/* A supplier may keep a part of the machine for himself. */
+/* A supplier may keep a part of the machine for himself, and his network. */
 static void lend_at_most(struct device_specs *specs, const struct config *c)
 {
     uint64_t bytes = c->lend_memory_mib << 20;
+    specs->egress  = c->egress_mbit > 0;
     if (c->lend_cpus && c->lend_cpus < specs->cpus) specs->cpus = (uint32_t)c->lend_cpus;
     if (bytes && bytes < specs->memory_bytes) specs->memory_bytes = bytes;
 }

@@ -5,7 +5,7 @@
  *   state.c    the state folder           uplink.c   the link to the network
  *   steps.c    inputs in, actions out     node.c     what there is of a node
  *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
- *   tunnel.c   users' connections
+ *   tunnel.c   users' connections         out.c      a node's way out
  *
  * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an
  * action for a start that is over does nothing. */
@@ -91,6 +91,7 @@ struct site {
 
     struct net_socket *link;
     bool               link_welcome, specs_sent;
+    char               outside[64];  /* our address, as the network sees it; "" if it did not say */
     uint64_t           link_gone_ms; /* since when; 0: it is up, or was never tried */
 
     struct node      *nodes[WORKER_NODES_MAX]; /* what there is of the worker's slots */
@@ -152,10 +153,19 @@ must_check struct err recipe_load(struct node *n); /* from the state folder */
 
 /* ---- start.c ---- */
 
-void                                node_start(struct node *n);
-void                                node_start_witness(struct node *n);
-void                                node_stop_witness(struct node *n);
+void node_start(struct node *n);
+void node_start_let_out(struct node *n, struct err e); /* it is out, or why not */
+void node_start_witness(struct node *n);
+void node_stop_witness(struct node *n);
 extern const struct container_calls node_container_calls; /* of node.c */
+
+/* ---- out.c ---- */
+
+/* The node's way out, if its recipe declares one, and then, if `and_start`, its container. */
+void node_let_out(struct node *n, bool and_start);
+/* Those given, and the variables by which its programs find the way out, written into `room`; how many there are. */
+size_t node_out_env(const struct node *n, const char *const *given, const char *env[CONTAINER_ENV_MAX],
+                    struct text *room);
 
 /* ---- tunnel.c ---- */
 

@@ -10,6 +10,7 @@
 
 #define START_ARENA_BYTES 65536
 #define START_FILES_MAX 20000
+#define START_OUT_TEXT 1024 /* variables of a way out */
 #define START_MIB ((uint64_t)1 << 20)
 #define START_LINE_LEAST_MS 100 /* a line of a witness sooner than this after the one before is not heard */
 
@@ -76,7 +77,9 @@ static struct err start(struct node *n, struct words *w)
     const struct recipe     *r = n->recipe;
     struct container_mount   mounts[CONTAINER_MOUNTS_MAX];
     uint32_t                 gpus[ASSIGN_GPUS_MAX];
-    char                     root[RUNTIME_PATH_TEXT], hostname[32], hosts[64];
+    char                     root[RUNTIME_PATH_TEXT], hostname[32], hosts[64], out[START_OUT_TEXT];
+    const char              *env[CONTAINER_ENV_MAX];
+    struct text              more = TEXT_IN(out);
     TRY(image_root(n->site->runtime, a->image, root));
     TRY(words_make(n, w));
     snprintf(hostname, sizeof hostname, "node-%u", a->index);
@@ -91,8 +94,8 @@ static struct err start(struct node *n, struct words *w)
         .hosts         = hosts,
         .args          = w->run.argv,
         .args_count    = length_of(w->run.argv),
-        .env           = w->run.env,
-        .env_count     = length_of(w->run.env),
+        .env           = env,
+        .env_count     = node_out_env(n, w->run.env, env, &more),
         .cwd           = r->user.home,
         .uid           = r->user.uid,
         .mounts        = mounts,
@@ -110,8 +113,13 @@ static struct err start(struct node *n, struct words *w)
 
 void node_start(struct node *n)
 {
+    node_let_out(n, true);
+}
+
+void node_start_let_out(struct node *n, struct err e)
+{
     static struct words w;
-    struct err          e = start(n, &w);
+    if (!e.code) e = start(n, &w);
     explicit_bzero(&w, sizeof w);
     if (!e.code) return;
     n->container = NULL;

@@ -90,6 +90,8 @@ static void a_mistake_is_refused_with_its_place_and_reason(void **state)
         { "", "--config FILE --mesh_port 65001", "--mesh_port: the number is out of its range" },
         { "", "--config FILE --mesh_device tun", "mesh_device: it is wireguard-go or kernel" },
         { "name\n", "--config FILE", "FILE:1: a line is NAME=VALUE" },
+        { "", "--config FILE --egress_deny 10.0.0.0/33",
+          "egress_deny: it is no list of addresses or ADDRESS/BITS" },
         { "\nplain_registries=2\n", "--config FILE", "FILE:2: the number is out of its range" },
         { "", "--config /nowhere/at-all", "/nowhere/at-all: a file is not there" },
     };

@@ -175,6 +175,57 @@ static void a_killed_worker_comes_back_to_what_still_runs(void **state)
     assert_string_equal(world_left(&w, a.node), "");
 }
 
+static void a_recipe_that_declares_a_way_out_gets_none_where_its_owner_allows_none(void **state)
+{
+    (void)state;
+    world_use_recipe_with_a_way_out(&w);
+    struct assignment a = world_assignment(&w, NODE_HEAD, 1);
+    assert_false(w.specs.egress);
+    world_tell(&w, &a, 1);
+    world_until(&w, world_phase(&w, &a) == PHASE_ENDED);
+    assert_string_equal(world_node(&w, &a)->why,
+                        "its recipe needs a way out, and this machine's owner allows none");
+}
+
+static void count_lines(const struct world_tunnel *logs, const char *line, unsigned *count)
+{
+    *count = 0;
+    for (const char *at = logs->got; (at = strstr(at, line)); at++) ++*count;
+}
+
+/* The far place is this machine's by a route, and by none of its addresses. */
+static void a_declared_and_allowed_way_out_leads_out_also_after_the_worker_was_killed(void **state)
+{
+    (void)state;
+    struct sockaddr_in at      = { .sin_family = AF_INET, .sin_port = htons(7009) };
+    scoped_fd int      far     = socket(AF_INET, SOCK_STREAM, 0);
+    unsigned           reached = 0;
+    assert_int_equal(bind(far, (struct sockaddr *)&at, sizeof at) | listen(far, 512), 0);
+    assert_int_equal(world_shell("ip route replace local 93.184.216.34/32 dev lo"), 0);
+    world_end(&w.worker, SIGTERM);
+    world_until(&w, !w.up);
+    w.worker = world_start(&w, "--egress_mbit=8", NULL);
+    world_until(&w, w.up && w.specs.egress);
+
+    world_use_recipe_with_a_way_out(&w);
+    struct assignment    a    = serve();
+    struct world_tunnel *logs = world_join(&w, "logs");
+    world_until(&w, strstr(logs->got, "by http://127.0.0.1:3128: HTTP/1.1 200\n"));
+    world_end(&w.worker, SIGKILL);
+    world_until(&w, !w.up && !logs->raw);
+    w.worker = world_start(&w, "--egress_mbit=8", NULL);
+    world_until(&w, w.up && world_phase(&w, &a) == PHASE_RUNNING);
+    logs = world_join(&w, "logs");
+    world_until(&w, (count_lines(logs, ": HTTP/1.1 200\n", &reached), reached >= 2));
+    assert_non_null(strstr(logs->got, ": nothing\n"));
+
+    world_tell(&w, NULL, 0);
+    world_until(&w, w.observed.version == w.version && w.observed.nodes_count == 0);
+    for (uint64_t t = sys_boot_now_ms(); *world_left(&w, a.node) && sys_boot_now_ms() - t < 5000;)
+        world_run_for(&w, 50);
+    assert_string_equal(world_left(&w, a.node), "");
+}
+
 static bool is_at_home_at(const struct assignment *a, const char *address)
 {
     return strncmp(world_node(&w, a)->inside, address, strlen(address)) == 0;
@@ -338,6 +389,8 @@ static int try_all(void)
         TEST(a_witness_that_never_pauses_is_heard_now_and_then),
         TEST(two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of),
         TEST(a_killed_worker_comes_back_to_what_still_runs),
+        TEST(a_recipe_that_declares_a_way_out_gets_none_where_its_owner_allows_none),
+        TEST(a_declared_and_allowed_way_out_leads_out_also_after_the_worker_was_killed),
         TEST(a_new_address_at_home_is_told_with_the_next_link_and_after_a_restart),
         TEST(a_worker_that_is_told_to_end_leaves_its_nodes_and_stop_all_ends_them),
         TEST(stop_all_removes_what_a_spoilt_state_does_not_remember),

@@ -88,7 +88,12 @@ static const char world_program[] =
     "int f=at(a,port,&s);if(connect(f,(void*)&s,sizeof s)==0&&read(f,b,63)>0){printf(\"answered: "
     "%s\",b);for(;;)pause();}"
     "close(f);}}\n"
+    "static void out(const char*by){struct sockaddr_in s;char b[64],was[64]=\"\";for(;;usleep(200000)){"
+    "int f=at(\"127.0.0.1\",3128,&s);strcpy(b,\"nothing\");if(connect(f,(void*)&s,sizeof s)==0){"
+    "dprintf(f,\"CONNECT 93.184.216.34:7009 HTTP/1.1\\r\\n\\r\\n\");ssize_t n=read(f,b,12);b[n>0?n:0]=0;}"
+    "if(strcmp(b,was))printf(\"by %s: %s\\n\",by?by:\"none\",strcpy(was,b));close(f);}}\n"
     "int main(int c,char**v){setvbuf(stdout,0,_IOLBF,0);if(c<2)return 2;"
+    "if(!strcmp(v[1],\"out\")){if(fork())serve(atoi(v[2]));out(getenv(\"https_proxy\"));}"
     "if(!strcmp(v[1],\"serve\"))serve(atoi(v[2]));if(!strcmp(v[1],\"call\"))call(v[2],atoi(v[3]));"
     "if(!strcmp(v[1],\"witness\"))for(;;usleep(atoi(v[4]))){if(printf(\"alive %s %s\\n\",v[2],v[3])<0)return 1;"
     "if(!strcmp(v[4],\"0\"))printf(\"alive 10.99.0.9\\n\");}"
@@ -135,6 +140,14 @@ static inline void world_use_recipe(struct world *w, const char *head_does, cons
 {
     int length = snprintf(w->recipe, sizeof w->recipe, world_recipe, head_does, pause_us);
     assert_in_range(length, 1, sizeof w->recipe - 1);
+    w->recipe_hash = hash_sha256(str_from(w->recipe));
+}
+
+/* Its head asks again and again for a place outside, and says what it is told when that changes. */
+static inline void world_use_recipe_with_a_way_out(struct world *w)
+{
+    world_use_recipe(w, "out", WORLD_PAUSE_US);
+    strcat(w->recipe, "egress: { mbit: 20, connections: 16, ports: [7009] }\n");
     w->recipe_hash = hash_sha256(str_from(w->recipe));
 }
 

@@ -78,6 +78,10 @@ static void on_welcome(struct site *s, const struct link_welcome *w)
     s->link_welcome = true;
     s->specs_sent   = false;
     s->link_gone_ms = 0;
+    bool moved      = strcmp(s->outside, w->address) != 0;
+    memcpy(s->outside, w->address, sizeof s->outside);
+    for (size_t i = 0; i < WORKER_NODES_MAX && moved; i++)
+        if (s->nodes[i] && s->nodes[i]->container_runs) node_let_out(s->nodes[i], false);
     /* A link does not outlive the address that it came from. */
     for (size_t i = 0; i < WORKER_NODES_MAX; i++)
         if (s->nodes[i]) node_tell_inside(s->nodes[i]);

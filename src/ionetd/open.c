@@ -83,6 +83,7 @@ static struct err set_facts(struct ionetd *i, const struct recipe *r, struct str
         .nodes_max     = r->nodes_max,
         .cpus_min      = r->cpus_min,
         .memory_min    = (uint64_t)r->memory_min_mib << 20,
+        .egress        = r->egress != NULL,
         .ready_timeout = { r->ready.timeout_ms },
         /* A link is called gone when it was silent for LINK_SILENT_MS: that counts. */
         .silent = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },

@@ -50,6 +50,7 @@ static void a_device_is_its_key(void **state)
     machine_join(&m, w, LINK_DEVICE, 0x34, NULL); /* known by its key: no token is needed again */
     assert_true(id_eq(m.welcome.id, id));
     assert_true(m.welcome.epoch > 0);
+    assert_string_equal(m.welcome.address, "127.0.0.1");
     machine_leave(&m);
 
     machine_dial(&other, w, LINK_DEVICE, 0x35, NULL); /* the same machine with a new key is a stranger */

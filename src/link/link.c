@@ -40,6 +40,7 @@ static const struct field welcome_fields[] = {
               "grows at every start of the network"),
     FIELD_ID(struct link_welcome, id, SEEN_OPERATOR, LIVE, "of the device or gateway"),
     FIELD_BYTES(struct link_welcome, signing_key, SEEN_OPERATOR, LIVE, "of the network"),
+    FIELD_TEXT(struct link_welcome, address, SEEN_OPERATOR, OPTIONAL, "from which the client came"),
 };
 const struct record_type link_welcome_type =
     RECORD_TYPE("welcome", "welcomes", struct link_welcome, welcome_fields, "the link is open");

@@ -86,6 +86,7 @@ struct link_welcome {
     uint64_t  epoch;
     struct id id;              /* of the device or gateway */
     uint8_t   signing_key[32]; /* the network's, for assignments and tickets */
+    char      address[64];     /* from which the client came: his router's, outside; "" if that was not told */
 };
 
 /* Down to a gateway, after welcome: its certificate for `*.domain` (chain, PEM), and the names. */

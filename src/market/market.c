@@ -13,6 +13,7 @@ static const struct field recipe_fields[] = {
     FIELD_U32(struct recipe_facts, cpus_min, 0, 4096, SEEN_PUBLIC, LIVE, "CPUs a device must have"),
     FIELD_U64(struct recipe_facts, memory_min, 0, RECORD_INT_MAX, SEEN_PUBLIC, LIVE,
               "bytes of memory it must have"),
+    FIELD_BOOL(struct recipe_facts, egress, SEEN_PUBLIC, LIVE, "its programs reach public addresses"),
     FIELD_MS(struct recipe_facts, ready_timeout, "ready_timeout_ms", SEEN_PUBLIC, LIVE,
              "given up if not ready then"),
     FIELD_MS(struct recipe_facts, silent, "silent_ms", SEEN_PUBLIC, LIVE,

@@ -29,6 +29,7 @@ struct recipe_facts {
     uint32_t    nodes_max;
     uint32_t    cpus_min; /* of a device */
     uint64_t    memory_min;
+    bool        egress;        /* only where the device's owner lets programs out */
     struct span ready_timeout; /* from reservation to ready */
     struct span silent; /* a node that the witness misses is lost when its link has been gone for so long */
     struct span missed; /* and with its link up when the witness has missed it for so long */

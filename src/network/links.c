@@ -270,13 +270,14 @@ static void take_specs(struct step *s, struct device *d, const struct device_spe
     memcpy(d->cpu_model, specs->cpu_model, sizeof d->cpu_model);
     memcpy(d->os, specs->os, sizeof d->os);
     memcpy(d->arch, specs->arch, sizeof d->arch);
+    d->egress     = specs->egress;
     d->gpus_count = specs->gpus_count;
     for (uint32_t i = 0; i < specs->gpus_count; i++) {
         d->gpus[i].name = name_of_gpu(&specs->gpus[i]);
         memcpy(d->gpus[i].chip, specs->gpus[i].chip, sizeof d->gpus[i].chip);
         d->gpus[i].memory_mib = specs->gpus[i].memory_mib;
     }
-    if (record_stored_eq(&device_type, &was, d)) return;
+    if (record_stored_eq(&device_type, &was, d) && was.egress == d->egress) return;
     device_changed(s, d);
     if (d->nodes_count && device_is_less(&was, d))
         hold(s, d, STR("its hardware changed while it was hired: release it to offer what it has now"));

@@ -9,6 +9,7 @@ static struct place_need need_of(const struct recipe_facts *r, struct hourly pri
         .gpus_min   = r->unit == UNIT_GPU ? 1 : 0,
         .cpus_min   = r->cpus_min,
         .memory_min = r->memory_min,
+        .egress     = r->egress,
         .price_max  = price_max,
     };
 }

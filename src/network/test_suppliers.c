@@ -192,6 +192,23 @@ static void a_machine_that_nobody_hired_may_change(void **state)
     assert_int_equal(device(0)->cpus, 2);
 }
 
+static void a_recipe_that_needs_a_way_out_is_served_by_who_gives_one(void **state)
+{
+    (void)state;
+    struct device_specs out = whole;
+    uint64_t            had = 0;
+    world_come(&w, 3);
+    w.n.config.recipes[0].egress = true;
+    assert_int_equal(world_quote(&w, 1, MS_PER_HOUR, NULL, NULL).code, ERR_CAPACITY);
+    out.egress = true;
+    say(1, out, NULL, 0);
+    assert_int_equal(world_quote(&w, 2, MS_PER_HOUR, NULL, &had).code, ERR_CAPACITY);
+    assert_int_equal(had, 1);
+    struct id cluster = world_ready(&w, 1);
+    assert_int_equal(device(1)->nodes_count, 1);
+    assert_int_equal(at(cluster)->state, CLUSTER_READY);
+}
+
 /* Links a device of that key, with a join token, which says that it runs on that machine. */
 static struct err link_on(uint8_t key, uint8_t machine, uint64_t *session, struct id *id)
 {
@@ -267,6 +284,7 @@ int main(void)
         TEST(who_answers_for_a_dead_container_is_replaced_and_unpaid),
         TEST(a_machine_that_is_less_while_it_is_hired_is_held_and_replaced),
         TEST(a_machine_that_nobody_hired_may_change),
+        TEST(a_recipe_that_needs_a_way_out_is_served_by_who_gives_one),
         TEST(a_machine_is_linked_once),
         TEST(who_takes_nodes_and_begins_none_is_replaced_and_in_the_end_held),
     };

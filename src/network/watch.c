@@ -313,6 +313,7 @@ static struct place_need need_of(const struct cluster *c, const struct recipe_fa
     return (struct place_need){ .gpus_min   = r->unit == UNIT_GPU ? (units + nodes - 1) / nodes : 0,
                                 .cpus_min   = r->cpus_min,
                                 .memory_min = r->memory_min,
+                                .egress     = r->egress,
                                 .price_max  = c->price };
 }
 

@@ -8,7 +8,8 @@ uint32_t place_units(const struct device *d, const struct place_need *need)
 static bool fits(const struct device *d, const struct place_need *need)
 {
     return device_is_free(d) && d->ask.micros <= need->price_max.micros && d->cpus >= need->cpus_min &&
-           d->memory_bytes >= need->memory_min && d->gpus_count >= need->gpus_min;
+           d->memory_bytes >= need->memory_min && d->gpus_count >= need->gpus_min &&
+           (d->egress || !need->egress);
 }
 
 /* The order in which devices are taken. Never equal for two: ids differ. */

@@ -13,6 +13,7 @@ struct place_need {
     uint32_t      gpus_min; /* of a device: a unit is a GPU; 0: a unit is a machine */
     uint32_t      cpus_min;
     uint64_t      memory_min;
+    bool          egress; /* only a device that lets programs out */
     struct hourly price_max;
 };
 

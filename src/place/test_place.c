@@ -77,6 +77,32 @@ static void devices_are_chosen_as_the_table_says(void **state)
     free(memory);
 }
 
+static void who_needs_a_way_out_gets_only_devices_that_give_one(void **state)
+{
+    (void)state;
+    size_t       bytes  = table_bytes(MOST, sizeof(struct device)) + 64;
+    void        *memory = calloc(1, bytes);
+    struct arena a      = ARENA_IN(memory, bytes);
+    struct table t;
+    table_init(&t, &a, MOST, sizeof(struct device), offsetof(struct device, id));
+    for (uint8_t i = 0; i < 4; i++) {
+        struct device *d = table_add(&t, (struct id){ { (uint8_t)(i + 1) } });
+        d->state         = DEVICE_READY;
+        d->ask.micros    = i;
+        d->egress        = i == 2;
+    }
+    struct place_need need = { .price_max = { 10 } };
+    struct device    *chosen[MOST];
+    struct hourly     price;
+    assert_int_equal(place_choose(&t, &need, MOST, chosen), 4);
+    need.egress = true;
+    assert_int_equal(place_choose(&t, &need, MOST, chosen), 1);
+    assert_true(chosen[0]->egress);
+    assert_int_equal(place_available(&t, &need, 1, chosen, &price), 1);
+    assert_int_equal(price.micros, 2);
+    free(memory);
+}
+
 /* However many are asked for: as many as a sorted list of all would begin with. */
 static void the_best_are_chosen_in_order_whatever_the_market(void **state)
 {
@@ -117,6 +143,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(devices_are_chosen_as_the_table_says),
+        cmocka_unit_test(who_needs_a_way_out_gets_only_devices_that_give_one),
         cmocka_unit_test(the_best_are_chosen_in_order_whatever_the_market),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

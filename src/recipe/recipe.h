@@ -14,7 +14,8 @@
  *
  * The file is plain YAML 1.1, one document, no aliases, every key once. Keys are the names of the members
  * below (counts aside); lists of NAME=VALUE are lists of such texts. May be left out: tmpfs, sysctls, env,
- * secrets, `worker.env`, `head.env`, a service's env (then empty) and a service's path.
+ * secrets, `worker.env`, `head.env`, a service's env (then empty), a service's path, and egress: then there is no way
+ * out of a node but to the others of its cluster.
  *
  * A recipe lives on the heap until recipe_free. */
 #ifndef RECIPE_RECIPE_H
@@ -32,6 +33,7 @@
 #define RECIPE_SERVICE_ENV_MAX 8
 #define RECIPE_SERVICE_ENV_TEXT 1024
 #define RECIPE_TMPFS_MAX 16
+#define RECIPE_EGRESS_PORTS_MAX 8
 #define RECIPE_SYSCTLS_MAX 16
 #define RECIPE_SECRET_TEXT 65
 #define RECIPE_PATH_MAX 127
@@ -71,6 +73,15 @@ struct recipe_service {
     unsigned             env_count;
 };
 
+/* Each node's way to public addresses: an HTTP proxy, which its programs find by the usual variables (HTTPS_PROXY …).
+ * Only on machines whose owners allow it. */
+struct recipe_egress {
+    uint32_t  mbit;        /* a second, each way, at most */
+    uint32_t  connections; /* at once */
+    uint16_t *ports;       /* that may be connected to; not 25 */
+    unsigned  ports_count;
+};
+
 struct recipe_tmpfs {
     char             *path; /* absolute */
     uint32_t          size_mib;
@@ -95,14 +106,15 @@ struct recipe {
         uint32_t uid, gid;
         char    *home;
     } user;
-    struct recipe_tmpfs *tmpfs;
-    unsigned             tmpfs_count;
-    char               **sysctls; /* net.NAME=VALUE, in the node's own network namespace */
-    unsigned             sysctls_count;
-    char               **env; /* NAME=VALUE, of every part and its witness */
-    unsigned             env_count;
-    char               **secrets; /* names; each cluster has its own values */
-    unsigned             secrets_count;
+    struct recipe_tmpfs  *tmpfs;
+    unsigned              tmpfs_count;
+    struct recipe_egress *egress;  /* null: none */
+    char                **sysctls; /* net.NAME=VALUE, in the node's own network namespace */
+    unsigned              sysctls_count;
+    char                **env; /* NAME=VALUE, of every part and its witness */
+    unsigned              env_count;
+    char                **secrets; /* names; each cluster has its own values */
+    unsigned              secrets_count;
 
     struct recipe_part     head, worker;
     struct recipe_witness  witness;

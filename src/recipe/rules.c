@@ -283,6 +283,21 @@ static struct err check_tmpfs(const struct checker *c)
     return OK;
 }
 
+/* Mail from a supplier's address would be his. */
+static struct err check_egress(const struct checker *c)
+{
+    const struct recipe_egress *e = c->recipe->egress;
+    if (!e) return OK;
+    TRY(check_number(c, place_of("egress.mbit"), e->mbit, 1, 10000));
+    TRY(check_number(c, place_of("egress.connections"), e->connections, 1, 512));
+    for (uint32_t i = 0; i < e->ports_count; i++) {
+        struct place place = place_in("egress.ports", i, NULL);
+        TRY(check_number(c, place, e->ports[i], 1, 65535));
+        if (e->ports[i] == 25) return refuse(c, place, "is for mail, which may not be sent");
+    }
+    return OK;
+}
+
 static bool do_meet(const struct recipe_service *a, const struct recipe_service *b)
 {
     return a->port == b->port && (a->on == b->on || a->on == RECIPE_ON_ANY || b->on == RECIPE_ON_ANY);
@@ -359,6 +374,7 @@ struct err rules_check(const struct recipe *r, struct yaml *y, const struct comp
     TRY(check_texts(&c));
     TRY(check_numbers(&c));
     TRY(check_tmpfs(&c));
+    TRY(check_egress(&c));
     TRY(check_sysctls(&c));
     TRY(check_secrets(&c));
     TRY(check_env(&c, "env", EXPAND_FOR_NODE, r->env, r->env_count));

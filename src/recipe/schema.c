@@ -40,6 +40,15 @@ static const cyaml_schema_value_t tmpfs_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct recipe_tmpfs, tmpfs_fields),
 };
 
+static const cyaml_schema_value_t port_entry      = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) };
+static const cyaml_schema_field_t egress_fields[] = {
+    NUMBER(recipe_egress, mbit),
+    NUMBER(recipe_egress, connections),
+    CYAML_FIELD_SEQUENCE("ports", CYAML_FLAG_POINTER, struct recipe_egress, ports, &port_entry, 1,
+                         RECIPE_EGRESS_PORTS_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t part_fields[] = {
     TEXTS(recipe_part, command, 0, 1, RECIPE_ARGS_MAX),
     TEXTS(recipe_part, env, OPTIONAL, 0, RECIPE_ENV_MAX),
@@ -93,6 +102,7 @@ static const cyaml_schema_field_t recipe_fields[] = {
     CYAML_FIELD_MAPPING("user", CYAML_FLAG_DEFAULT, struct recipe, user, user_fields),
     CYAML_FIELD_SEQUENCE("tmpfs", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, tmpfs, &tmpfs_entry, 0,
                          RECIPE_TMPFS_MAX),
+    CYAML_FIELD_MAPPING_PTR("egress", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, egress, egress_fields),
     TEXTS(recipe, sysctls, OPTIONAL, 0, RECIPE_SYSCTLS_MAX),
     TEXTS(recipe, env, OPTIONAL, 0, RECIPE_ENV_MAX),
     TEXTS(recipe, secrets, OPTIONAL, 0, RECIPE_SECRETS_MAX),

@@ -133,6 +133,45 @@ static void what_may_be_left_out_is_then_empty(void **state)
     recipe_free(r);
 }
 
+/* The base with a way out. */
+static const char *let_out(const char *how)
+{
+    char line[256];
+    snprintf(line, sizeof line, "egress: { %s }\nsysctls:", how);
+    return changed("sysctls:", line);
+}
+
+static void a_way_out_is_declared_or_there_is_none(void **state)
+{
+    (void)state;
+    struct recipe *r = the_recipe();
+    assert_null(r->egress);
+    recipe_free(r);
+    assert_int_equal(read_text(let_out("mbit: 20, connections: 64, ports: [443, 80]"), &r).code, ERR_NONE);
+    assert_int_equal(r->egress->mbit, 20);
+    assert_int_equal(r->egress->connections, 64);
+    assert_int_equal(r->egress->ports_count, 2);
+    assert_int_equal(r->egress->ports[0], 443);
+    recipe_free(r);
+
+    static const struct {
+        const char *how, *complaint;
+    } rows[] = {
+        { "mbit: 20, connections: 64", "pair.yaml:14: a key is missing: ports" },
+        { "mbit: 20, connections: 64, ports: []", "pair.yaml:14: too few entries (0 of 1 min) in sequence." },
+        { "mbit: 0, connections: 64, ports: [443]", "pair.yaml:14: egress.mbit must be 1 to 10000" },
+        { "mbit: 20, connections: 513, ports: [443]", "pair.yaml:14: egress.connections must be 1 to 512" },
+        { "mbit: 20, connections: 64, ports: [443, 0]", "pair.yaml:14: egress.ports[1] must be 1 to 65535" },
+        { "mbit: 20, connections: 64, ports: [25]",
+          "pair.yaml:14: egress.ports[0] is for mail, which may not be sent" },
+        { "mbit: 20, connections: 64, ports: [443], any: true", "pair.yaml:14: there is no such key: any" },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        assert_int_equal(read_text(let_out(rows[i].how), &r).code, ERR_INVALID);
+        assert_string_equal(said, rows[i].complaint);
+    }
+}
+
 #define LONG_63 "0123456789012345678901234567890123456789012345678901234567890123"
 
 static void every_mistake_is_refused_with_its_line_and_reason(void **state)
@@ -429,6 +468,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recipe_is_read_whole),
         cmocka_unit_test(what_may_be_left_out_is_then_empty),
+        cmocka_unit_test(a_way_out_is_declared_or_there_is_none),
         cmocka_unit_test(every_mistake_is_refused_with_its_line_and_reason),
         cmocka_unit_test(aliases_and_bombs_of_them_are_refused),
         cmocka_unit_test(an_empty_or_too_large_file_is_refused),
