@@ -2,11 +2,12 @@
 # make demo         the main job, start to end        make test-M       the tests of module M alone
 # make check-style  format, lint, shape, purity       make bench        figures, one line each
 #
-# make soak         what takes long, tests/soak
+# make soak         what takes long, tests/soak       make fuzz         lists the fuzz targets
+# make fuzz-NAME    runs one for T=60 seconds          make corpus-NAME  keeps what it found, minimised
 #
 # make sim          worlds that go wrong, by chance: SEED=N replays one, T=SECONDS for longer
 #
-# V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default) or asan.  BUILD=build.
+# V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default), asan or fuzz.  BUILD=build.
 # test, demo and bench install what is missing by tools/setup first; demo takes KEEP=1.
 include src/layers.mk
 
@@ -23,9 +24,11 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wundef -Wstrict-prototypes -W
         -Wimplicit-fallthrough -Wswitch-enum -Werror
 CFLAGS_release  := -O2 -g -D_FORTIFY_SOURCE=2
 CFLAGS_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS_release := -Wl,-z,relro,-z,now
 LDFLAGS_asan    := -fsanitize=address,undefined
-$(if $(CFLAGS_$(MODE)),,$(error MODE is release or asan, not $(MODE)))
+LDFLAGS_fuzz    := -fsanitize=fuzzer,address,undefined
+$(if $(CFLAGS_$(MODE)),,$(error MODE is release, asan or fuzz, not $(MODE)))
 CFLAGS  := -std=gnu17 -D_GNU_SOURCE -fPIE -fstack-protector-strong -fvisibility=hidden $(WARN) $(CFLAGS_$(MODE))
 LDFLAGS := -pie $(LDFLAGS_$(MODE))
 
@@ -44,20 +47,24 @@ archives = $(foreach m,$(filter $(LIVE),$(call deps,$(1))),$(OUT)/lib/$(m).a)
 libs     = $(call libs_of,$(foreach m,$(call deps,$(1)),$(USES_$(m)))) $(foreach m,$(call deps,$(1)),$(LIBS_$(m))) -lpthread -ldl
 includes = -I$(OUT)/view/$(1) $(call flags_of,$(USES_$(1))) $(INCLUDES_$(1))
 
-.PHONY: all tests archives views setup test demo soak bench sim check-style check-pure clean
+# The main of a fuzz target: ours, which replays its corpus, or libFuzzer's.
+REPLAY := $(if $(filter fuzz,$(MODE)),,$(OUT)/replay.o)
+
+.PHONY: all tests archives views setup test demo soak bench sim fuzz check-style check-pure clean
 all: $(BINS) archives
 	@mkdir -p $(BUILD)/bin && for p in $(notdir $(BINS)); do ln -sfn ../$(CC)-$(MODE)/bin/$$p $(BUILD)/bin/$$p; done
 archives: $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
 
 # ---- one module -----------------------------------------------------------------------------------
-# A source test_*.c is a test program; with_*.c is what several tests of the module need; the rest is
-# the module. Its view is a folder of links to the headers that src/layers.mk lets it include.
+# A source test_*.c is a test program; fuzz_*.c is a fuzz target, and as a test program it takes every input of its
+# corpus; with_*.c is what several of these need; the rest is the module. Its view is a folder of links to the
+# headers that src/layers.mk lets it include.
 define module
 AT_$(1)   := $(call where,$(1))
 SRC_$(1)  := $$(filter-out $$(AT_$(1))/test_% $$(AT_$(1))/fuzz_% $$(AT_$(1))/with_%,$$(wildcard $$(AT_$(1))/*.c))
 OBJ_$(1)  := $$(SRC_$(1):$$(AT_$(1))/%.c=$(OUT)/$(1)/%.o) $$(OBJECTS_$(1):%=$(OUT)/%)
 WITH_$(1) := $$(patsubst $$(AT_$(1))/%.c,$(OUT)/$(1)/%.o,$$(wildcard $$(AT_$(1))/with_*.c))
-TEST_$(1) := $$(patsubst $$(AT_$(1))/%.c,$(OUT)/test/$(1)/%,$$(wildcard $$(AT_$(1))/test_*.c))
+TEST_$(1) := $$(patsubst $$(AT_$(1))/%.c,$(OUT)/test/$(1)/%,$$(wildcard $$(AT_$(1))/test_*.c $$(AT_$(1))/fuzz_*.c))
 VIEW_$(1) := $(OUT)/view/$(1)/.made
 
 $$(VIEW_$(1)): $$(foreach m,$$($(1)),$$(wildcard src/$$(m)/*.h)) src/layers.mk
@@ -76,6 +83,9 @@ $(OUT)/lib/$(1).a: $$(OBJ_$(1))
 PART_$(1) := $$(WITH_$(1)) $(if $(filter $(1),$(PROGRAMS)),$$(filter-out %/main.o,$$(OBJ_$(1))))
 BASE_$(1)  = $$(filter-out $(PROGRAMS:%=$(OUT)/lib/%.a),$$(call archives,$(1)))
 $(OUT)/test/$(1)/%: $(OUT)/$(1)/%.o $$(PART_$(1)) $$(BASE_$(1))
+	@mkdir -p $$(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $$^ $$(call libs,$(1)) -lcmocka -o $$@
+$(OUT)/test/$(1)/fuzz_%: $(OUT)/$(1)/fuzz_%.o $(REPLAY) $$(PART_$(1)) $$(BASE_$(1))
 	@mkdir -p $$(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $$^ $$(call libs,$(1)) -lcmocka -o $$@
 
@@ -101,7 +111,12 @@ $(FLAGS): FORCE
 # Node's HTTP/1 parser comes from Debian as C source; it is not held to our warnings.
 $(OUT)/llhttp/%.o: /usr/share/llhttp/%.c $(FLAGS)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -O2 -fPIE -fstack-protector-strong -DLLHTTP_STRICT_MODE=1 $(INCLUDES_net) -c $< -o $@
+	$(Q)$(CC) -O2 $(if $(filter fuzz,$(MODE)),$(CFLAGS_fuzz)) -fPIE -fstack-protector-strong -DLLHTTP_STRICT_MODE=1 $(INCLUDES_net) -c $< -o $@
+
+$(OUT)/replay.o: tools/replay.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -Isrc -MMD -MP -c $< -o $@
+-include $(OUT)/replay.d
 
 # ---- everything -----------------------------------------------------------------------------------
 TESTS := $(foreach m,$(LIVE),$(TEST_$(m)))
@@ -122,6 +137,12 @@ bench: setup
 	@bench/run
 sim: $(OUT)/bin/ionet-sim
 	@$< --seed $(or $(SEED),0) --seconds $(or $(T),0)
+fuzz:
+	@tools/fuzz
+fuzz-%:
+	@tools/fuzz run $*
+corpus-%:
+	@tools/fuzz keep $*
 check-pure: archives
 	@tools/check-pure $(OUT)/lib $(PURE)
 check-style: views archives

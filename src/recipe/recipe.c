@@ -15,6 +15,18 @@ static struct err read_plain(struct yaml *y, struct str text, struct recipe **ou
     return e;
 }
 
+/* A complaint may quote the file, and a terminal obeys control characters: they become '?'. */
+static void make_fit(struct text *complaint)
+{
+    for (size_t i = 0; i < complaint->len; i++) {
+        char *c = complaint->ptr + i;
+        if (str_is_utf8((struct str){ c, 1 })) continue;
+        bool is_c1 = *c == '\xc2' && i + 1 < complaint->len && !str_is_utf8((struct str){ c, 2 });
+        if (is_c1) c[1] = '?';
+        if (is_c1 || (unsigned char)*c < 0x80) *c = '?';
+    }
+}
+
 struct err recipe_read(struct str text, const char *file_name, struct recipe **out, struct text *complaint)
 {
     struct complaint c = { file_name, complaint };
@@ -25,6 +37,7 @@ struct err recipe_read(struct str text, const char *file_name, struct recipe **o
     }
     struct err e = read_plain(&y, text, out, &c);
     yaml_free(&y);
+    if (e.code) make_fit(complaint);
     return e;
 }
 
