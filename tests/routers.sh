@@ -85,6 +85,7 @@ shape_routers() {
     ip -n "$new" route add default via 10.10.1.1
     # Where the kernel shows bridged packets to the filter as well, the router would keep the two apart.
     in_place router1 nft insert rule inet filter through iifname lan oifname lan accept
+    keep_apart
     masquerade_as 3 'masquerade random,fully-random'
     for each in 1 2 3 4; do
         in_place "router$each" sysctl -qw net.netfilter.nf_conntrack_udp_timeout=30 net.netfilter.nf_conntrack_udp_timeout_stream=30
@@ -184,8 +185,39 @@ everybody_reaches_everybody_as_the_routers_let_them() {
     gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
     tunnel_gap_is_within "$from_ms" "$(now_ms)" "$unnoticed_ms"
     [[ $(endpoint_of 1 5) == 10.10.1.3:* ]] || fail "two at one site meet at $(endpoint_of 1 5)"
-    [[ $(endpoint_of 1 2) == 203.0.113.12:* ]] || fail "two that could meet do so at $(endpoint_of 1 2)"
+    [[ $(endpoint_of 5 2) == 203.0.113.12:* ]] || fail "two that could meet do so at $(endpoint_of 5 2)"
     [[ $(endpoint_of 3 4) == "$gateway_host":* ]] || fail "two symmetric ones meet at $(endpoint_of 3 4)"
+}
+
+# Worker 1 and 2 are kept apart at first, so that they are relayed.
+keep_apart() {
+    in_place router1 nft -f - <<'TEXT'
+add chain inet filter apart { type filter hook forward priority -1; policy accept; }
+add rule inet filter apart ip saddr 10.10.1.2 ip daddr 203.0.113.12 drop
+TEXT
+}
+let_together() { in_place router1 nft delete chain inet filter apart; }
+
+both_go_direct() { goes_direct "$1" "$2" && goes_direct "$2" "$1"; }
+
+# How many of those that FROM numbered and sent meanwhile did not come to TO.
+lost_of() { # FROM_MS TO_MS FROM TO
+    awk -v from="$1" -v to="$2" -v peer="${address_at[$3]}" '
+        $2 == peer && $1 >= from && $1 <= to { if (!n++) first = $3; if ($3 > last) last = $3 }
+        END { print last - first + 1 - n }' "$folder/beats$4"
+}
+
+a_relayed_pair_that_could_do_without_moves_over_and_loses_nothing() {
+    local from_ms lost
+    [[ $(endpoint_of 1 2) == "$gateway_host":* ]] || fail "two that are kept apart meet at $(endpoint_of 1 2)"
+    from_ms=$(now_ms)
+    let_together
+    await 45000 "they still meet at $(endpoint_of 1 2)" both_go_direct 1 2
+    echo "    it went direct after $(seconds $(($(now_ms) - from_ms))) s"
+    sleep 2
+    lost=$(($(lost_of "$from_ms" "$(now_ms)" 1 2) + $(lost_of "$from_ms" "$(now_ms)" 2 1)))
+    ((lost == 0)) || fail "$lost datagrams were lost"
+    gaps_are_within "$from_ms" "$(now_ms)" all "$unnoticed_ms"
 }
 
 a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none() {
@@ -257,6 +289,7 @@ bring_up
 hire_all
 begin_to_flow
 check everybody_reaches_everybody_as_the_routers_let_them
+check a_relayed_pair_that_could_do_without_moves_over_and_loses_nothing
 check a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none
 check a_gateway_that_moves_to_another_address_is_followed
 check a_router_that_takes_another_outside_port_cuts_its_own_pairs_for_moments_only

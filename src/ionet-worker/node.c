@@ -334,6 +334,16 @@ void node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone)
     set_peers(n, &p, 1);
 }
 
+/* Its session goes along. */
+void node_move_peer(struct node *n, const struct mesh_peer *peer)
+{
+    struct wg_peer p = { .keepalive_s = SITE_KEEPALIVE_S };
+    memcpy(p.key, peer->key, WG_KEY_BYTES);
+    memcpy(p.endpoint, peer->endpoint, sizeof p.endpoint);
+    memcpy(p.address, peer->address, sizeof peer->address);
+    set_peers(n, &p, 1);
+}
+
 static void on_peers_read(void *ctx, struct err e, const struct wg_seen *seen, size_t count)
 {
     struct node             *n    = ctx;
@@ -455,6 +465,7 @@ static void clean_on(struct node *n)
 static void let_go(struct node *n)
 {
     tunnels_cut(n);
+    tries_end(n);
     node_stop_witness(n);
     if (n->recipe_call) net_call_cancel(n->recipe_call);
     n->recipe_call = NULL;

@@ -6,6 +6,7 @@
  *   steps.c    inputs in, actions out     node.c     what there is of a node
  *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
  *   tunnel.c   users' connections         out.c      a node's way out
+ *   try.c      whether a relayed peer can be reached without the relay
  *
  * Everything runs on net's loop. An action that fails at once is answered at once; steps may nest, and an
  * action for a start that is over does nothing. */
@@ -56,6 +57,7 @@ struct node {
     struct container_exec *witness;
     uint64_t               line_ms; /* when a line of it was last heard */
     struct tunnel         *tunnels;
+    struct try            *tries;
     uint64_t               cpu_us, cpu_at_ms;
 };
 
@@ -141,6 +143,7 @@ void                     node_tell_inside(struct node *n); /* its address at hom
 void                     node_set_meets(struct node *n);
 void                     node_poke_meets(struct node *n); /* says something to each now */
 void                     node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
+void                     node_move_peer(struct node *n, const struct mesh_peer *peer);
 void                     node_read_peers(struct node *n);
 void                     node_clean(struct node *n);
 void                     node_leave(struct node *n); /* the program ends, the node does not */
@@ -172,6 +175,11 @@ size_t node_out_env(const struct node *n, const char *const *given, const char *
 void tunnel_dial(struct node *n);
 void tunnels_drop(struct node *n); /* those that nobody uses yet */
 void tunnels_cut(struct node *n);
+
+/* ---- try.c ---- */
+
+void node_try_peer(struct node *n, const struct mesh_peer *peer); /* at peer->direct; IN_REACHED, if it is */
+void tries_end(struct node *n);
 
 /* ---- run.c, check.c ---- */
 

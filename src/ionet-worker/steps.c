@@ -67,6 +67,15 @@ static void send_silent(struct site *s, const struct worker_action *a)
     uplink_send(s, LINK_MESH_SILENT, &m);
 }
 
+static void send_reached(struct site *s, const struct worker_action *a)
+{
+    struct mesh_reached m = { .node = a->ref.node };
+    memcpy(m.key, a->peer.key, sizeof m.key);
+    log_info("mesh.reached", LOG_ID("node", a->ref.node), LOG_TEXT("address", a->peer.address),
+             LOG_TEXT("endpoint", a->peer.endpoint));
+    uplink_send(s, LINK_MESH_REACHED, &m);
+}
+
 static void act_on_node(struct site *s, const struct worker_action *a)
 {
     struct node *n = node_of(s, a->ref);
@@ -79,6 +88,8 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_POKE_MEETS: node_poke_meets(n); break;
     case ACT_SET_PEER: node_set_peer(n, &a->peer, false); break;
     case ACT_REMOVE_PEER: node_set_peer(n, &a->peer, true); break;
+    case ACT_TRY_PEER: node_try_peer(n, &a->peer); break;
+    case ACT_MOVE_PEER: node_move_peer(n, &a->peer); break;
     case ACT_READ_PEERS: node_read_peers(n); break;
     case ACT_START_CONTAINER: node_start(n); break;
     case ACT_START_WITNESS: node_start_witness(n); break;
@@ -88,6 +99,7 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_CLEAN: node_clean(n); break;
     case ACT_SEND_WITNESSED: send_witnessed(s, a); break;
     case ACT_SEND_SILENT: send_silent(s, a); break;
+    case ACT_SEND_REACHED: send_reached(s, a); break;
     case ACT_FETCH_IMAGE:
     case ACT_COUNT: check(false);
     }

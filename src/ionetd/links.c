@@ -167,6 +167,8 @@ static struct err ask_with(struct link *l, enum input_kind kind, const void *mes
         in.observed = copy;
     else if (kind == INPUT_WITNESSED)
         in.witnessed = copy;
+    else if (kind == INPUT_REACHED)
+        in.reached = copy;
     else
         in.silent = copy;
     return ionetd_ask(l->ionetd, &in, copy);
@@ -215,6 +217,7 @@ static struct err on_device_frame(struct link *l, enum link_kind kind, const uni
     if (kind == LINK_OBSERVED) return ask_with(l, INPUT_OBSERVED, &m->observed, sizeof m->observed);
     if (kind == LINK_WITNESSED) return ask_with(l, INPUT_WITNESSED, &m->witnessed, sizeof m->witnessed);
     if (kind == LINK_MESH_SILENT) return ask_with(l, INPUT_SILENT, &m->mesh_silent, sizeof m->mesh_silent);
+    if (kind == LINK_MESH_REACHED) return ask_with(l, INPUT_REACHED, &m->mesh_reached, sizeof m->mesh_reached);
     return ERR(INVALID, "a device does not say such a thing");
 }
 

@@ -179,24 +179,16 @@ const struct record_type gw_count_type =
 
 /* The word in a frame's "kind" is the name of its record. */
 static const struct record_type *const types[LINK_KIND_COUNT] = {
-    [LINK_HELLO]       = &link_hello_type,
-    [LINK_CHALLENGE]   = &link_challenge_type,
-    [LINK_PROOF]       = &link_proof_type,
-    [LINK_WELCOME]     = &link_welcome_type,
-    [LINK_DESIRED]     = &desired_type,
-    [LINK_MESH_MAP]    = &mesh_map_type,
-    [LINK_OBSERVED]    = &observed_type,
-    [LINK_WITNESSED]   = &witnessed_type,
-    [LINK_MESH_SILENT] = &mesh_silent_type,
-    [LINK_GW_CONFIG]   = &gw_config_type,
-    [LINK_GW_MEET]     = &gw_meet_type,
-    [LINK_GW_RELAY]    = &gw_relay_type,
-    [LINK_GW_PROBE]    = &gw_probe_type,
-    [LINK_GW_REVOKE]   = &gw_revoke_type,
-    [LINK_GW_UP]       = &gw_up_type,
-    [LINK_GW_SEEN]     = &gw_seen_type,
-    [LINK_GW_PROBED]   = &gw_probed_type,
-    [LINK_GW_COUNT]    = &gw_count_type,
+    [LINK_HELLO] = &link_hello_type,        [LINK_CHALLENGE] = &link_challenge_type,
+    [LINK_PROOF] = &link_proof_type,        [LINK_WELCOME] = &link_welcome_type,
+    [LINK_DESIRED] = &desired_type,         [LINK_MESH_MAP] = &mesh_map_type,
+    [LINK_OBSERVED] = &observed_type,       [LINK_WITNESSED] = &witnessed_type,
+    [LINK_MESH_SILENT] = &mesh_silent_type, [LINK_MESH_REACHED] = &mesh_reached_type,
+    [LINK_GW_CONFIG] = &gw_config_type,     [LINK_GW_MEET] = &gw_meet_type,
+    [LINK_GW_RELAY] = &gw_relay_type,       [LINK_GW_PROBE] = &gw_probe_type,
+    [LINK_GW_REVOKE] = &gw_revoke_type,     [LINK_GW_UP] = &gw_up_type,
+    [LINK_GW_SEEN] = &gw_seen_type,         [LINK_GW_PROBED] = &gw_probed_type,
+    [LINK_GW_COUNT] = &gw_count_type,
 };
 
 static bool kind_of(struct str word, enum link_kind *kind)

@@ -8,7 +8,7 @@
  *   client → proof   → server          signature over the nonce, domain LINK_DOMAIN
  *   client ← welcome ← server          epoch, session, my id; or the server closes with a reason
  *
- * then, worker:   ← desired, mesh_map     → observed, witnessed, mesh_silent
+ * then, worker:   ← desired, mesh_map     → observed, witnessed, mesh_silent, mesh_reached
  *      gateway:   ← gw_config, gw_meet, gw_relay, gw_probe, gw_revoke     → gw_up, gw_seen, gw_probed, gw_count
  *
  * Nothing here knows a socket: text in, struct out, and back. */
@@ -49,6 +49,7 @@ enum link_kind {
     LINK_OBSERVED,
     LINK_WITNESSED,
     LINK_MESH_SILENT,
+    LINK_MESH_REACHED,
     LINK_GW_CONFIG,
     LINK_GW_MEET,
     LINK_GW_RELAY,
@@ -198,6 +199,7 @@ union link_message {
     struct observed       observed;
     struct witnessed      witnessed;
     struct mesh_silent    mesh_silent;
+    struct mesh_reached   mesh_reached;
     struct gw_config      gw_config;
     struct gw_meet        gw_meet;
     struct gw_relay       gw_relay;

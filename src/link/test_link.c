@@ -13,9 +13,9 @@
 
 static const struct record_type *const types[LINK_KIND_COUNT] = {
     &link_hello_type, &link_challenge_type, &link_proof_type, &link_welcome_type, &desired_type,
-    &mesh_map_type,   &observed_type,       &witnessed_type,  &mesh_silent_type,  &gw_config_type,
-    &gw_meet_type,    &gw_relay_type,       &gw_probe_type,   &gw_revoke_type,    &gw_up_type,
-    &gw_seen_type,    &gw_probed_type,      &gw_count_type,
+    &mesh_map_type,   &observed_type,       &witnessed_type,  &mesh_silent_type,  &mesh_reached_type,
+    &gw_config_type,  &gw_meet_type,        &gw_relay_type,   &gw_probe_type,     &gw_revoke_type,
+    &gw_up_type,      &gw_seen_type,        &gw_probed_type,  &gw_count_type,
 };
 
 static char               frame_room[65536], again_room[65536];

@@ -22,6 +22,8 @@ static const struct field peer_fields[] = {
     FIELD_ENUM(struct mesh_peer, via, mesh_via_names, SEEN_OPERATOR, LIVE, "how it is reached"),
     FIELD_U32(struct mesh_peer, wait_ms, 0, 60000, SEEN_OPERATOR, OPTIONAL, "set the endpoint after so long"),
     FIELD_MS(struct mesh_peer, valid, "valid_ms", SEEN_OPERATOR, LIVE, "remove the peer after so long"),
+    FIELD_TEXT(struct mesh_peer, direct, SEEN_OPERATOR, OPTIONAL,
+               "of a relayed one: try whether it is reached here"),
 };
 const struct record_type mesh_peer_type =
     RECORD_TYPE("mesh_peer", "mesh_peers", struct mesh_peer, peer_fields, "another node of the same cluster");
@@ -48,6 +50,13 @@ static const struct field silent_fields[] = {
 };
 const struct record_type mesh_silent_type =
     RECORD_TYPE("mesh_silent", "mesh_silents", struct mesh_silent, silent_fields, "a peer that did not answer");
+
+static const struct field reached_fields[] = {
+    FIELD_ID(struct mesh_reached, node, SEEN_OPERATOR, LIVE, "the node that got an answer"),
+    FIELD_BYTES(struct mesh_reached, key, SEEN_OPERATOR, LIVE, "the peer that gave it"),
+};
+const struct record_type mesh_reached_type = RECORD_TYPE("mesh_reached", "mesh_reacheds", struct mesh_reached,
+                                                         reached_fields, "a peer that needs no relay any more");
 
 /* ---- addresses --------------------------------------------------------------------------------------- */
 
@@ -107,6 +116,25 @@ enum mesh_via mesh_choose(const struct mesh_member *a, const struct mesh_member 
         return a->inside[0] && b->inside[0] ? MESH_SITE : MESH_RELAY;
     if (mesh_is_symmetric(a) || mesh_is_symmetric(b)) return MESH_RELAY;
     return MESH_DIRECT;
+}
+
+bool mesh_may_try(const struct mesh_member *a, const struct mesh_member *b)
+{
+    return mesh_choose(a, b, false) != MESH_RELAY;
+}
+
+struct span mesh_try_after(uint32_t tries)
+{
+    int64_t ms = MESH_TRY_LEAST_MS;
+    for (uint32_t i = 0; i < tries && ms < MESH_TRY_MOST_MS; i++) ms *= 2;
+    return (struct span){ ms < MESH_TRY_MOST_MS ? ms : MESH_TRY_MOST_MS };
+}
+
+void mesh_tell_try(const struct mesh_member *to, const struct mesh_member *peer, struct mesh_peer *out)
+{
+    check(out->via == MESH_RELAY);
+    bool site = mesh_choose(to, peer, false) == MESH_SITE;
+    check(!str_copy(str_from(site ? peer->inside : peer->seen_a), out->direct, sizeof out->direct).code);
 }
 
 static void relay_endpoint(const struct mesh_member *to, const struct mesh_pair *pair, struct str host,

@@ -11,6 +11,10 @@
  *   a pair that found no handshake in MESH_PUNCH_MS    → relayed (reported by the worker)
  *   otherwise                                          → direct; the lower key starts, the other waits
  *
+ * A relayed pair of which nothing known speaks against it tries again whether it can do without, at growing intervals:
+ * its nodes are told where each other may be reached, ask there beside the mesh (wg_probe), and whoever is answered goes
+ * on there with the same session, so that nothing is lost. When both have said so, the pair is direct.
+ *
  * One `struct mesh` a cluster, sized at its making; it borrows the memory it is given. */
 #ifndef MESH_MESH_H
 #define MESH_MESH_H
@@ -30,6 +34,9 @@
 #define MESH_MTU 1420
 #define MESH_PEERS_A_MESSAGE 64
 #define MESH_MEETS_MAX 2
+#define MESH_TRY_LEAST_MS 10000 /* after a pair was relayed, then twice as long, and so on */
+#define MESH_TRY_MOST_MS 1800000
+#define MESH_TRYING_MS 5000 /* a try and the words about it take so long at most */
 
 void mesh_address(uint32_t index, char out[MESH_ADDRESS_TEXT]);
 bool mesh_index_of(struct str address, uint32_t *index); /* false if it is none of 10.99.0.0/16 */
@@ -53,8 +60,9 @@ struct mesh_peer {
     char          address[MESH_ADDRESS_TEXT];   /* the one allowed-ip */
     char          endpoint[MESH_ENDPOINT_TEXT]; /* where to send to */
     enum mesh_via via;
-    uint32_t      wait_ms; /* set the endpoint after so long: MESH_PUNCH_LATER_MS on the later side */
-    struct span   valid;   /* remove the peer by yourself after so long */
+    uint32_t      wait_ms;           /* set the endpoint after so long: MESH_PUNCH_LATER_MS on the later side */
+    struct span   valid;             /* remove the peer by yourself after so long */
+    char direct[MESH_ENDPOINT_TEXT]; /* of a relayed one: try now whether it is reached here; else "" */
 };
 extern const struct record_type mesh_peer_type;
 
@@ -78,6 +86,13 @@ struct mesh_silent {
     uint8_t        key[MESH_KEY_BYTES]; /* the peer's */
 };
 extern const struct record_type mesh_silent_type;
+
+/* Up, from a node: a relayed peer is reached without the relay, as it was told to try, and is sent to there from now on. */
+struct mesh_reached {
+    struct node_id node;
+    uint8_t        key[MESH_KEY_BYTES]; /* the peer's */
+};
+extern const struct record_type mesh_reached_type;
 
 /* ---- the decision ---------------------------------------------------------------------------------- */
 
@@ -105,6 +120,13 @@ bool mesh_is_symmetric(const struct mesh_member *m);
 /* How a should reach b: site, direct or relay, from what was seen and whether the pair is in the relayed
  * list. */
 enum mesh_via mesh_choose(const struct mesh_member *a, const struct mesh_member *b, bool relayed);
+
+/* Whether a relayed pair may try to do without. */
+bool mesh_may_try(const struct mesh_member *a, const struct mesh_member *b);
+/* How long after its last try, or, after none, since it was relayed. */
+struct span mesh_try_after(uint32_t tries);
+/* Adds to what mesh_tell wrote of a relayed peer where it is to be tried. */
+void mesh_tell_try(const struct mesh_member *to, const struct mesh_member *peer, struct mesh_peer *out);
 
 /* What to tell `to` of `peer`. `relay_host` ("203.0.113.2"), base and pair give the endpoint of a relayed one
  * (pair null otherwise). Both must be known. */

@@ -131,6 +131,39 @@ static void the_two_of_a_relayed_pair_send_to_the_two_ports_of_its_slot(void **s
     assert_int_equal(to_a.wait_ms + to_b.wait_ms, 0);
 }
 
+static void a_relayed_pair_tries_again_where_nothing_speaks_against_it(void **state)
+{
+    (void)state;
+    struct mesh_member a = member(1, ONE), b = member(2, OTHER), home = a, odd = b;
+    struct mesh_pair   pair = { .a = a.node, .b = b.node };
+    struct mesh_peer   out;
+    strcpy(odd.seen_b, "198.51.100.2:4001"); /* symmetric */
+    strcpy(home.inside, "10.0.0.9:51820");
+    assert_true(mesh_may_try(&a, &b));
+    assert_true(mesh_may_try(&a, &home));
+    assert_false(mesh_may_try(&a, &odd));
+    home.inside[0] = 0;
+    assert_false(mesh_may_try(&home, &a));
+
+    mesh_tell(&a, &b, MESH_RELAY, &pair, STR("203.0.113.2"), 40000, (struct span){ 1 }, &out);
+    assert_string_equal(out.direct, "");
+    mesh_tell_try(&a, &b, &out);
+    assert_string_equal(out.direct, "198.51.100.2:4000");
+    assert_string_equal(out.endpoint, "203.0.113.2:40000");
+    strcpy(home.inside, "10.0.0.9:51820");
+    mesh_tell_try(&a, &home, &out);
+    assert_string_equal(out.direct, "10.0.0.9:51820");
+}
+
+static void each_try_comes_after_twice_as_long_as_the_one_before(void **state)
+{
+    (void)state;
+    assert_int_equal(mesh_try_after(0).ms, MESH_TRY_LEAST_MS);
+    for (uint32_t tries = 1; mesh_try_after(tries).ms < MESH_TRY_MOST_MS; tries++)
+        assert_int_equal(mesh_try_after(tries).ms, 2 * mesh_try_after(tries - 1).ms);
+    assert_int_equal(mesh_try_after(UINT32_MAX).ms, MESH_TRY_MOST_MS);
+}
+
 static void every_index_has_one_address_and_every_address_one_index(void **state)
 {
     (void)state;
@@ -165,6 +198,8 @@ int main(void)
         cmocka_unit_test(of_a_direct_pair_exactly_one_side_waits),
         cmocka_unit_test(the_two_of_a_site_are_told_their_inside_addresses),
         cmocka_unit_test(the_two_of_a_relayed_pair_send_to_the_two_ports_of_its_slot),
+        cmocka_unit_test(a_relayed_pair_tries_again_where_nothing_speaks_against_it),
+        cmocka_unit_test(each_try_comes_after_twice_as_long_as_the_one_before),
         cmocka_unit_test(every_index_has_one_address_and_every_address_one_index),
         cmocka_unit_test(what_is_no_mesh_address_has_no_index),
     };

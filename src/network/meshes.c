@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define LOOKS_A_TICK 4096 /* relayed pairs: all of them within two seconds */
+#define TRIES_A_TICK 32
+
 struct mesh_member node_member(const struct node *x)
 {
     struct mesh_member m = { .node = x->id, .index = x->index, .has_key = x->has_key };
@@ -46,6 +49,7 @@ static void pair_relay(struct step *s, const struct node *a, const struct node *
     bool          less = id_cmp(a->id.id, b->id.id) < 0;
     if (!r) return; /* the row of a pair that parted in this step is free only in the next */
     r->pair             = (struct mesh_pair){ less ? a->id : b->id, less ? b->id : a->id, slot };
+    r->tried            = s->now;
     n->slots_used[slot] = 1;
     step_changed(s, &relay_type, r);
     step_effect(s, EFFECT_RELAY, r->id);
@@ -150,21 +154,93 @@ void cluster_leaves_mesh(struct step *s, struct cluster *c)
     }
 }
 
+/* The node that a device speaks for, if it may; null. */
+static struct node *speaker(struct step *s, struct node_id node)
+{
+    struct node   *x   = table_find(&s->n->nodes, node.id);
+    struct device *d   = table_find(&s->n->devices, s->in->subject);
+    bool           may = x && d && d->session == s->in->session && id_eq(x->device.id, d->id.id);
+    return may && is_known(x) ? x : NULL;
+}
+
+/* Of its cluster, by its key; null. */
+static struct node *peer_of(struct step *s, const struct node *x, const uint8_t key[MESH_KEY_BYTES])
+{
+    struct cluster *c = table_find(&s->n->clusters, x->cluster.id);
+    for (struct node *y = NULL; (y = cluster_node(s->n, c, y));)
+        if (y != x && is_known(y) && memcmp(y->mesh_key, key, MESH_KEY_BYTES) == 0) return y;
+    return NULL;
+}
+
 void on_silent(struct step *s)
 {
-    struct network *n = s->n;
-    struct node    *x = table_find(&n->nodes, s->in->silent->node.id);
-    struct device  *d = table_find(&n->devices, s->in->subject);
-    if (!x || !d || d->session != s->in->session || !id_eq(x->device.id, d->id.id) || !is_known(x)) return;
+    struct node *x = speaker(s, s->in->silent->node);
+    struct node *y = x ? peer_of(s, x, s->in->silent->key) : NULL;
+    if (!y) return;
+    if (!pair_find(s->n, x, y)) pair_relay(s, x, y);
+    if (!pair_find(s->n, x, y)) return;
+    tell_peer(s, x, y);
+    tell_peer(s, y, x);
+}
 
-    struct cluster *c = table_find(&n->clusters, x->cluster.id);
-    for (struct node *y = NULL; (y = cluster_node(n, c, y));) {
-        if (y == x || !is_known(y) || memcmp(y->mesh_key, s->in->silent->key, MESH_KEY_BYTES) != 0) continue;
-        if (!pair_find(n, x, y)) pair_relay(s, x, y);
-        if (!pair_find(n, x, y)) return;
-        tell_peer(s, x, y);
-        tell_peer(s, y, x);
-        return;
+/* ---- relayed pairs try again -------------------------------------------------------------------------------- */
+
+/* Once both send to each other without it, nothing is under way by the relay any more. */
+void on_reached(struct step *s)
+{
+    struct node  *x = speaker(s, s->in->reached->node);
+    struct node  *y = x ? peer_of(s, x, s->in->reached->key) : NULL;
+    struct relay *r = y ? table_find(&s->n->relays, pair_id(x, y)) : NULL;
+    if (!r || !r->trying) return;
+    r->reached[id_eq(r->pair.b.id, x->id.id)] = true;
+    if (!r->reached[0] || !r->reached[1]) return;
+    relay_end(s, r);
+    tell_peer(s, x, y);
+    tell_peer(s, y, x);
+}
+
+static bool may_try(const struct network *n, const struct node *a, const struct node *b)
+{
+    const struct device *da = table_find(&n->devices, a->device.id),
+                        *db = table_find(&n->devices, b->device.id);
+    if (!is_known(a) || !is_known(b) || !da->session || !db->session || !network_gateway(n)) return false;
+    struct mesh_member ma = node_member(a), mb = node_member(b);
+    return mesh_may_try(&ma, &mb);
+}
+
+/* One that reached the other and was not reached goes back to the relay. */
+static void try_ends(struct step *s, struct relay *r, struct node *a, struct node *b)
+{
+    r->trying = false;
+    if (r->reached[0]) tell_peer(s, a, b);
+    if (r->reached[1]) tell_peer(s, b, a);
+}
+
+static bool relay_try(struct step *s, struct relay *r)
+{
+    struct node *a = table_find(&s->n->nodes, r->pair.a.id), *b = table_find(&s->n->nodes, r->pair.b.id);
+    if (r->tried.ms == 0) r->tried = s->now;
+    int64_t since_ms = instant_since(s->now, r->tried).ms;
+    if (r->trying && since_ms >= MESH_TRYING_MS) try_ends(s, r, a, b);
+    if (since_ms < mesh_try_after(r->tries).ms) return false;
+    r->tried = s->now;
+    if (!may_try(s->n, a, b)) return false;
+    r->tries++;
+    r->trying     = true;
+    r->reached[0] = r->reached[1] = false;
+    tell_peer(s, a, b);
+    tell_peer(s, b, a);
+    return true;
+}
+
+void relays_try(struct step *s)
+{
+    struct table *t = &s->n->relays;
+    for (uint32_t looked = 0, tried = 0; looked < t->used && looked < LOOKS_A_TICK && tried < TRIES_A_TICK;
+         looked++) {
+        s->n->looked_relays = (s->n->looked_relays + 1) % t->used;
+        struct relay *r     = table_at(t, s->n->looked_relays);
+        if (table_find(t, r->id) == r) tried += relay_try(s, r);
     }
 }
 

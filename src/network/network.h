@@ -105,6 +105,12 @@ extern const struct record_type gateway_type;
 struct relay {
     struct id        id; /* of the pair: network-made */
     struct mesh_pair pair;
+
+    /* Whether it can do without is tried now and then; in memory alone. */
+    struct instant tried; /* last, or relayed; 0: not since the network's start */
+    uint32_t       tries;
+    bool           trying;
+    bool           reached[2]; /* by a, by b: in this try */
 };
 extern const struct record_type relay_type;
 
@@ -144,6 +150,7 @@ enum input_kind {
     INPUT_OBSERVED,  /* session, `observed` */
     INPUT_WITNESSED, /* session, `witnessed` */
     INPUT_SILENT,    /* session, `silent` */
+    INPUT_REACHED,   /* session, `reached` */
     INPUT_GW_UP,     /* session, `gw_up` */
     INPUT_GW_SEEN,   /* session, `gw_seen` */
     INPUT_GW_PROBED, /* session, `gw_probed` */
@@ -191,9 +198,10 @@ struct input {
             char           name[64];
             struct id      machine; /* what it runs on, as it says; none: several may share one */
         } link;
-        const struct observed    *observed;
-        const struct witnessed   *witnessed;
-        const struct mesh_silent *silent;
+        const struct observed     *observed;
+        const struct witnessed    *witnessed;
+        const struct mesh_silent  *silent;
+        const struct mesh_reached *reached;
         struct {
             struct mesh_meet meet;
             char             relay_host[MESH_ENDPOINT_TEXT];
@@ -306,6 +314,7 @@ struct network {
     struct instant        back_by;            /* after a start: whoever has not linked again by then is away */
     uint32_t              watched;            /* place of the cluster that the ticks last looked at */
     uint32_t              forgot_quotes, forgot_keys, forgot_grants; /* places that were looked at last */
+    uint32_t              looked_relays; /* place of the relayed pair that the ticks last looked at */
     uint32_t telling; /* place + 1 of the device that hears next of what all must hear; 0: nothing */
     struct network_doomed {
         struct table *table;

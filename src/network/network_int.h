@@ -86,6 +86,7 @@ void on_gw_probed(struct step *s);
 
 /* meshes.c */
 void               on_silent(struct step *s);
+void               on_reached(struct step *s);
 void               on_gw_up(struct step *s);
 void               on_gw_seen(struct step *s);
 struct mesh_member node_member(const struct node *x);
@@ -94,6 +95,7 @@ void node_moved_at_home(struct step *s, struct cluster *c, struct node *x); /* o
 void node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
 void cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
 void cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
+void relays_try(struct step *s);                          /* those whose time has come */
 const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
 
 #endif

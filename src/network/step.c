@@ -16,8 +16,8 @@ static void (*const handlers[INPUT_KIND_COUNT])(struct step *) = {
     [INPUT_QUOTE] = on_quote,         [INPUT_CREATE] = on_create,       [INPUT_EXTEND] = on_extend,
     [INPUT_TERMINATE] = on_terminate, [INPUT_RETIRE] = on_retire,       [INPUT_RELEASE] = on_release,
     [INPUT_LINK_UP] = on_link_up,     [INPUT_LINK_DOWN] = on_link_down, [INPUT_OBSERVED] = on_observed,
-    [INPUT_WITNESSED] = on_witnessed, [INPUT_SILENT] = on_silent,       [INPUT_GW_UP] = on_gw_up,
-    [INPUT_GW_SEEN] = on_gw_seen,     [INPUT_GW_PROBED] = on_gw_probed,
+    [INPUT_WITNESSED] = on_witnessed, [INPUT_SILENT] = on_silent,       [INPUT_REACHED] = on_reached,
+    [INPUT_GW_UP] = on_gw_up,         [INPUT_GW_SEEN] = on_gw_seen,     [INPUT_GW_PROBED] = on_gw_probed,
 };
 
 size_t effects_bytes(void)

@@ -194,6 +194,12 @@ static void mischief(void)
         memcpy(silent.key, other->mesh_key, sizeof silent.key);
         in.kind   = INPUT_SILENT;
         in.silent = &silent;
+        if (!below(3)) {
+            struct mesh_reached reached = { .node = x->id };
+            memcpy(reached.key, other->mesh_key, sizeof reached.key);
+            in.kind    = INPUT_REACHED;
+            in.reached = &reached;
+        }
         world_step(&w, &in);
         return;
     }

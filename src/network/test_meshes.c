@@ -84,6 +84,115 @@ static void a_relay_that_has_less_room_lets_go_of_whom_it_has_none_for(void **st
     assert_int_equal(told.via, MESH_RELAY);
 }
 
+/* ---- a relayed pair tries to do without -------------------------------------------------------------------------- */
+
+static void node_says(const struct node *x, const struct node *about, bool reached)
+{
+    int                 device   = world_device_of(&w, x);
+    struct mesh_silent  silent   = { .node = x->id };
+    struct mesh_reached answered = { .node = x->id };
+    memcpy(silent.key, about->mesh_key, sizeof silent.key);
+    memcpy(answered.key, about->mesh_key, sizeof answered.key);
+    struct input in = { .kind    = reached ? INPUT_REACHED : INPUT_SILENT,
+                        .session = w.device_session[device],
+                        .subject = w.devices[device].id };
+    if (reached)
+        in.reached = &answered;
+    else
+        in.silent = &silent;
+    world_step(&w, &in);
+}
+
+/* Of three ready nodes the two that are behind good routers; one says that it can't reach the other. */
+static void relay_a_good_pair(const struct node **a, const struct node **b)
+{
+    const struct node *good[2] = { NULL, NULL };
+    int                count   = 0;
+    world_come(&w, 3);
+    world_ready(&w, 3);
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
+        if (world_device_of(&w, x) != 0) good[count++] = x;
+    assert_int_equal(w.n.relays.live, 2);
+    *a = good[0];
+    *b = good[1];
+    node_says(*a, *b, false);
+    assert_int_equal(w.n.relays.live, 3);
+}
+
+static const char *told_to_try(const struct node *to, const struct node *about)
+{
+    static struct mesh_peer told;
+    assert_true(network_peer(&w.n, to, about, &told));
+    assert_int_equal(told.via, MESH_RELAY);
+    return told.direct;
+}
+
+static void a_relayed_pair_is_told_to_try_at_growing_intervals_and_symmetric_ones_never(void **state)
+{
+    (void)state;
+    const struct node *a, *b;
+    struct instant     last;
+    relay_a_good_pair(&a, &b);
+    last = network_now(&w.n);
+    assert_string_equal(told_to_try(a, b), "");
+    for (uint32_t tries = 0; tries < 4; tries++) {
+        uint32_t told = 0;
+        while (!told) {
+            world_pass(&w, NETWORK_TICK_MS);
+            told = effects_of(EFFECT_MESH_PEER);
+        }
+        int64_t after_ms = instant_since(network_now(&w.n), last).ms;
+        assert_in_range(after_ms, mesh_try_after(tries).ms, mesh_try_after(tries).ms + 2 * NETWORK_TICK_MS);
+        assert_int_equal(told, 2);
+        assert_string_equal(told_to_try(a, b), b->seen_a);
+        assert_string_equal(told_to_try(b, a), a->seen_a);
+        last = network_now(&w.n);
+        world_pass(&w, MESH_TRYING_MS + NETWORK_TICK_MS);
+        assert_string_equal(told_to_try(a, b), "");
+    }
+    assert_int_equal(w.n.relays.live, 3);
+}
+
+static void a_pair_whose_ends_both_reach_each_other_is_direct(void **state)
+{
+    (void)state;
+    const struct node *a, *b;
+    struct mesh_peer   told;
+    relay_a_good_pair(&a, &b);
+    node_says(a, b, true); /* nobody asked */
+    node_says(b, a, true);
+    assert_int_equal(w.n.relays.live, 3);
+    world_pass(&w, MESH_TRY_LEAST_MS);
+    node_says(a, b, true);
+    node_says(a, b, true);
+    assert_int_equal(effects_of(EFFECT_RELAY_GONE), 0);
+    node_says(b, a, true);
+    assert_int_equal(effects_of(EFFECT_RELAY_GONE), 1);
+    assert_int_equal(effects_of(EFFECT_MESH_PEER), 2);
+    assert_true(network_peer(&w.n, a, b, &told));
+    assert_int_equal(told.via, MESH_DIRECT);
+    assert_string_equal(told.endpoint, b->seen_a);
+}
+
+static void a_pair_of_which_one_end_alone_is_reached_goes_back_to_the_relay(void **state)
+{
+    (void)state;
+    const struct node *a, *b;
+    relay_a_good_pair(&a, &b);
+    world_pass(&w, MESH_TRY_LEAST_MS);
+    node_says(b, a, true);
+    uint32_t told = 0;
+    for (int i = 0; i < MESH_TRYING_MS / NETWORK_TICK_MS + 2 && !told; i++) {
+        world_pass(&w, NETWORK_TICK_MS);
+        told = effects_of(EFFECT_MESH_PEER);
+    }
+    assert_int_equal(told, 1);
+    assert_true(id_eq(world_effect(&w, EFFECT_MESH_PEER)->subject, b->id.id));
+    assert_string_equal(told_to_try(b, a), "");
+    node_says(a, b, true); /* too late */
+    assert_int_equal(w.n.relays.live, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
@@ -91,6 +200,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_relay_that_moved_is_told_to_both_ends_of_each_of_its_pairs),
         TEST(a_relay_that_has_less_room_lets_go_of_whom_it_has_none_for),
+        TEST(a_relayed_pair_is_told_to_try_at_growing_intervals_and_symmetric_ones_never),
+        TEST(a_pair_whose_ends_both_reach_each_other_is_direct),
+        TEST(a_pair_of_which_one_end_alone_is_reached_goes_back_to_the_relay),
     };
     return cmocka_run_group_tests_name("meshes", tests, NULL, NULL);
 }

@@ -452,6 +452,7 @@ void on_tick(struct step *s)
     struct network *n = s->n;
     watch_clusters(s);
     devices_tell_more(s);
+    relays_try(s);
     forget(s, &quote_type, &n->quotes, &n->forgot_quotes, quote_is_old);
     forget(s, &api_key_type, &n->keys, &n->forgot_keys, key_is_old);
     forget(s, &join_grant_type, &n->grants, &n->forgot_grants, grant_is_old);

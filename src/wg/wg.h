@@ -28,6 +28,7 @@
 #define WG_PEERS_MAX 65536
 #define WG_PEERS_A_CALL 4096
 #define WG_INSIST_MS 30000
+#define WG_PROBE_MS 2000
 #define WG_MTU_LEAST 1280
 #define WG_MAKE_MS 5000   /* a device that is not made so long after what was in its way is gone is given up */
 #define WG_ANSWER_MS 5000 /* a device that does not answer for so long is given up */
@@ -94,6 +95,19 @@ void                  wg_leave(struct wg_device *d);
 must_check struct err wg_set_peers(struct wg_device *d, const struct wg_peer *peers, size_t count,
                                    wg_on_done done, void *ctx);
 void                  wg_read_peers(struct wg_device *d, wg_on_seen call, void *ctx);
+
+/* Whether packets of full size get from that port of ours, which is a device's, to that place and back, past all routers.
+ * It is asked beside the device, whose session with that place or another is not disturbed. The other side must do the same
+ * at about the same time: both let out, and answer. on_reached: at most once; the other side's questions are answered until
+ * WG_PROBE_MS are over. on_over is the last call. It needs the right to raw sockets, and speaks IPv4 alone. */
+struct wg_probe;
+struct wg_probe_calls {
+    void (*on_reached)(void *ctx);
+    void (*on_over)(void *ctx);
+};
+must_check struct err wg_probe(struct net *n, uint16_t port, const char *place,
+                               const struct wg_probe_calls *calls, void *ctx, struct wg_probe **out);
+void                  wg_probe_end(struct wg_probe *p); /* at once; no call follows */
 
 /* For a worker's start: removes every device of DIR that `wanted` does not want (null: all of them), before any is
  * made. Blocks up to a second for each that does not end by itself. */

@@ -14,7 +14,7 @@ static struct worker_peer *peer_find(struct worker_node *n, const uint8_t key[ME
 static bool is_as_told(const struct worker_peer *p, const struct mesh_peer *told)
 {
     return strcmp(p->told.endpoint, told->endpoint) == 0 && strcmp(p->told.address, told->address) == 0 &&
-           p->told.via == told->via;
+           (p->told.via == MESH_RELAY) == (told->via == MESH_RELAY);
 }
 
 /* Adopted, with a session that lives: it goes on where the map says it is anyway. */
@@ -44,6 +44,8 @@ static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_
         bool knows = has_session(p);
         *p = (struct worker_peer){ .told = *told, .set_at_ms = now_ms + told->wait_ms, .begin_anew = knows };
     }
+    memcpy(p->told.direct, told->direct, sizeof p->told.direct);
+    p->try_due        = told->direct[0] && p->is_set && told->via == MESH_RELAY;
     p->stale_until_ms = 0;
     p->valid_until_ms = now_ms + (uint64_t)told->valid.ms;
 }
@@ -159,6 +161,19 @@ void worker_peers_take_seen(struct worker_node *n, uint64_t now_ms, const struct
     }
 }
 
+/* It goes on where it was reached. A map that came meanwhile may have said something else: then it counts. */
+void worker_peers_take_reached(struct worker_node *n, const uint8_t key[MESH_KEY_BYTES])
+{
+    struct worker_peer *p = peer_find(n, key);
+    if (!p || !p->is_set || p->told.via != MESH_RELAY || !p->told.direct[0]) return;
+    memcpy(p->told.endpoint, p->told.direct, sizeof p->told.endpoint);
+    p->told.via       = MESH_DIRECT;
+    p->told.direct[0] = 0;
+    p->answered       = true;
+    p->move_due       = true;
+    p->reached_due    = true;
+}
+
 /* A report of silence may have been lost with the link. */
 void worker_peers_link_up(struct worker_node *n)
 {
@@ -204,6 +219,14 @@ static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer
     p->set_at_ms  = now_ms;
 }
 
+/* A try that comes too late for this list is made in the next step, and so is a word about it: it must come after the move. */
+static void try_peer(struct worker *w, struct worker_node *n, struct worker_peer *p, struct worker_actions *out)
+{
+    if (p->try_due) p->try_due = !act_on(w, n, p, ACT_TRY_PEER, out);
+    if (p->move_due) p->move_due = !act_on(w, n, p, ACT_MOVE_PEER, out);
+    if (p->reached_due && !p->move_due && w->link_up) p->reached_due = !act_on(w, n, p, ACT_SEND_REACHED, out);
+}
+
 static void poke(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
 {
     if (!n->poke_due || now_ms < n->poked_at_ms + WORKER_POKE_MS) return;
@@ -226,6 +249,7 @@ void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, 
         /* The other side was told at the same time, and may wait before it starts. */
         if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS && w->link_up)
             p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
+        try_peer(w, n, p, out);
         if (is_mute(p) && w->link_up) p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
         unanswered = unanswered || needs_answer(p);
         i++;

@@ -133,9 +133,12 @@ static void work_on(const struct worker_action *a)
     case ACT_POKE_MEETS:
     case ACT_SET_PEER:
     case ACT_REMOVE_PEER:
+    case ACT_TRY_PEER:
+    case ACT_MOVE_PEER:
     case ACT_STOP_WITNESS:
     case ACT_SEND_WITNESSED:
     case ACT_SEND_SILENT:
+    case ACT_SEND_REACHED:
     case ACT_COUNT: break;
     }
 }

@@ -104,6 +104,93 @@ static void a_sleep_of_the_machine_is_no_silence_of_its_peers(void **state)
     assert_string_equal(done(), "");
 }
 
+/* ---- a relayed peer is tried ----------------------------------------------------------------------------------- */
+
+static void reached(char letter)
+{
+    struct worker_input in = input(IN_REACHED);
+    memset(in.key, letter, sizeof in.key);
+    step(in);
+}
+
+static struct mesh_map map_of_one(enum mesh_via via, const char *endpoint, const char *direct)
+{
+    struct mesh_map m = new_map(false);
+    add(&m, 'a', via, 0);
+    strcpy(m.peers[0].endpoint, endpoint);
+    strcpy(m.peers[0].direct, direct);
+    return m;
+}
+
+#define AT_RELAY "203.0.113.2:40000"
+#define AT_HOME "198.51.100.7:51820"
+
+static void a_relayed_peer_that_is_reached_is_sent_to_there_with_its_session(void **state)
+{
+    (void)state;
+    struct mesh_map relayed = map_of_one(MESH_RELAY, AT_RELAY, ""),
+                    tried   = map_of_one(MESH_RELAY, AT_RELAY, AT_HOME),
+                    direct  = map_of_one(MESH_DIRECT, AT_HOME, "");
+    tell(&relayed);
+    assert_string_equal(done(), "set a");
+    tell(&tried);
+    assert_string_equal(done(), "try a");
+    tick_after(100);
+    assert_string_equal(done(), "");
+    reached('a');
+    assert_string_equal(done(), "move a, reached a");
+    assert_string_equal(out.list[0].peer.endpoint, AT_HOME);
+    reached('a');
+    assert_string_equal(done(), "");
+    tell(&direct); /* the other has reached us too */
+    assert_string_equal(done(), "");
+    tick_after(5000);
+    assert_string_equal(done(), "");
+}
+
+static void a_peer_that_is_not_reached_stays_as_it_is_and_is_tried_whenever_that_is_told(void **state)
+{
+    (void)state;
+    struct mesh_map relayed = map_of_one(MESH_RELAY, AT_RELAY, ""),
+                    tried   = map_of_one(MESH_RELAY, AT_RELAY, AT_HOME);
+    tell(&relayed);
+    for (int i = 0; i < 3; i++) {
+        tell(&tried);
+        assert_string_equal(done(), "try a");
+        tick_after(10000);
+        assert_string_equal(done(), "");
+    }
+    tell(&relayed);
+    reached('a'); /* an answer to a try that is over */
+    assert_string_equal(done(), "");
+}
+
+static void one_that_was_reached_and_is_told_to_be_relayed_goes_back(void **state)
+{
+    (void)state;
+    struct mesh_map relayed = map_of_one(MESH_RELAY, AT_RELAY, ""),
+                    tried   = map_of_one(MESH_RELAY, AT_RELAY, AT_HOME);
+    tell(&relayed);
+    tell(&tried);
+    reached('a');
+    tell(&relayed);
+    assert_string_equal(done(), "remove a, set a");
+}
+
+static void what_was_reached_while_the_link_is_down_is_said_when_it_is_up(void **state)
+{
+    (void)state;
+    struct mesh_map relayed = map_of_one(MESH_RELAY, AT_RELAY, ""),
+                    tried   = map_of_one(MESH_RELAY, AT_RELAY, AT_HOME);
+    tell(&relayed);
+    tell(&tried);
+    step(input(IN_LINK_DOWN));
+    reached('a');
+    assert_string_equal(done(), "move a");
+    step(input(IN_LINK_UP));
+    assert_string_equal(done(), "reached a");
+}
+
 /* ---- the gateway moves -------------------------------------------------------------------------------------- */
 
 static void tunnel(enum worker_tunnel what)
@@ -171,6 +258,10 @@ int main(void)
         TEST(a_pair_that_is_idle_is_not_suspected),
         TEST(a_direct_peer_that_answers_no_more_is_told_of_and_again_only_after_it_was_heard),
         TEST(a_sleep_of_the_machine_is_no_silence_of_its_peers),
+        TEST(a_relayed_peer_that_is_reached_is_sent_to_there_with_its_session),
+        TEST(a_peer_that_is_not_reached_stays_as_it_is_and_is_tried_whenever_that_is_told),
+        TEST(one_that_was_reached_and_is_told_to_be_relayed_goes_back),
+        TEST(what_was_reached_while_the_link_is_down_is_said_when_it_is_up),
         TEST(tunnels_that_wait_where_the_gateway_was_are_dropped),
         TEST(while_the_gateway_is_away_one_tunnel_knocks_and_never_pauses_long),
     };

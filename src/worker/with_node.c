@@ -28,7 +28,8 @@ void tick_after(uint64_t ms)
 const char *done(void)
 {
     static const char *const words[ACT_COUNT] = {
-        [ACT_SET_PEER] = "set", [ACT_REMOVE_PEER] = "remove", [ACT_SEND_SILENT] = "silent"
+        [ACT_SET_PEER] = "set", [ACT_REMOVE_PEER] = "remove", [ACT_SEND_SILENT] = "silent",
+        [ACT_TRY_PEER] = "try", [ACT_MOVE_PEER] = "move",     [ACT_SEND_REACHED] = "reached"
     };
     static char room[1024];
     struct text t = TEXT_IN(room);

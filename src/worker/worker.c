@@ -249,6 +249,7 @@ static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_
     case IN_MESH: take_mesh(w, n, now_ms, in); break;
     case IN_INSIDE: take_inside(w, n, in); break;
     case IN_PEERS: worker_peers_take_seen(n, now_ms, in); break;
+    case IN_REACHED: worker_peers_take_reached(n, in->key); break;
     case IN_CONTAINER: take_container(w, n, now_ms, in); break;
     case IN_LINE: worker_witness_take_line(n, now_ms, in->text); break;
     case IN_WITNESS:
@@ -295,6 +296,7 @@ static void take(struct worker *w, uint64_t now_ms, const struct worker_input *i
     case IN_MESH:
     case IN_INSIDE:
     case IN_PEERS:
+    case IN_REACHED:
     case IN_CONTAINER:
     case IN_LINE:
     case IN_WITNESS:

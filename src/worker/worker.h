@@ -45,10 +45,12 @@
 #define WORKER_RETRY_MS 2000       /* images, recipes, cleaning */
 #define WORKER_TUNNEL_LEAST_MS 250 /* wait after a failed tunnel; doubles */
 #define WORKER_TUNNEL_MOST_MS 2000
-#define WORKER_WATCH_MS 1000     /* so often is looked whether peers are still heard, and 1 ms later for each of them */
-#define WORKER_WATCHES_UNHEARD 2 /* so often in a row a peer that was spoken to was not heard: something moved */
-#define WORKER_POKE_MS 3000      /* the meeting points are shown where we are now at most so often */
-#define WORKER_OWED_MS 20000     /* WireGuard answers data within 10 s, if only by an empty packet */
+#define WORKER_WATCH_MS \
+    1000 /* so often is looked whether peers are still heard, and 1 ms later for each of them */
+#define WORKER_WATCHES_UNHEARD \
+    2                           /* so often in a row a peer that was spoken to was not heard: something moved */
+#define WORKER_POKE_MS 3000     /* the meeting points are shown where we are now at most so often */
+#define WORKER_OWED_MS 20000    /* WireGuard answers data within 10 s, if only by an empty packet */
 #define WORKER_STARTED_MS 10000 /* a container that ran so long is past its start */
 
 /* Which start of which node. */
@@ -77,6 +79,7 @@ struct worker_peer {
     bool             answered; /* a handshake since it was set */
     bool             silent_sent;
     bool             is_adopted; /* with a session, from the worker before this one; no map has named it yet */
+    bool             try_due, move_due, reached_due;
     bool             begin_anew; /* the device has a session with it that is to end when it is set */
     uint64_t         rx_bytes, tx_bytes;
     uint64_t         owed_ms; /* data went out, and for so long nothing came in */
@@ -188,6 +191,7 @@ enum worker_input_kind {
     IN_MESH,      /* ref, err; key, inside: its device is up. With an error also: it ended */
     IN_INSIDE,    /* ref, inside: where its device is at home now */
     IN_PEERS,     /* ref, err, peers: what the device knows */
+    IN_REACHED,   /* ref, key: the relayed peer is reached where it was tried */
     IN_CONTAINER, /* ref, err: it runs. With an error: it could not start, or ended; text: why, log_end */
     IN_LINE,      /* ref, text: the witness said it, whole, up to WORKER_LINE_BYTES_MAX */
     IN_WITNESS,   /* ref: the witness ended */
@@ -247,6 +251,8 @@ enum worker_action_kind {
     ACT_POKE_MEETS,   /* something to each of them at once, so that they see where we are now */
     ACT_SET_PEER,     /* peer */
     ACT_REMOVE_PEER,  /* peer.key */
+    ACT_TRY_PEER,     /* peer.key at peer.direct; IN_REACHED if it is reached */
+    ACT_MOVE_PEER,    /* peer: sent to elsewhere, with its session */
     ACT_READ_PEERS,   /* say by IN_PEERS */
     ACT_START_CONTAINER,
     ACT_START_WITNESS,
@@ -256,6 +262,7 @@ enum worker_action_kind {
     ACT_CLEAN,          /* stop and remove all of it, whatever there is; then IN_CLEANED */
     ACT_SEND_WITNESSED, /* worker_witnessed, from entry `from` on */
     ACT_SEND_SILENT,    /* peer.key */
+    ACT_SEND_REACHED,   /* peer.key */
     ACT_COUNT
 };
 

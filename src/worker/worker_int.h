@@ -20,6 +20,7 @@ void worker_text_fit(struct str s, char *room, size_t size, bool lines);
 
 void worker_peers_take_map(struct worker *w, uint64_t now_ms, const struct mesh_map *map);
 void worker_peers_take_seen(struct worker_node *n, uint64_t now_ms, const struct worker_input *in);
+void worker_peers_take_reached(struct worker_node *n, const uint8_t key[MESH_KEY_BYTES]);
 void worker_peers_link_up(struct worker_node *n);
 void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out);
 bool worker_peers_are_waiting(const struct worker_node *n); /* for a moment, or for an answer */
