@@ -1,5 +1,6 @@
 /* socket.c: WebSocket (RFC 6455), both ends, by wslay. Text only, no extensions. */
 #include "exchange_int.h"
+#include "framing_int.h"
 #include "server_int.h"
 
 #include <openssl/evp.h>
@@ -19,7 +20,9 @@ struct net_socket {
     struct net             *net;
     struct conn            *conn;     /* null while connecting */
     struct exchange        *exchange; /* null once connected */
-    wslay_event_context_ptr frames;
+    wslay_event_context_ptr frames;   /* null while nothing of a frame is held: frames_of */
+    struct framing          framing;  /* of what comes in */
+    bool                    is_server;
     struct net_socket_calls calls;
     void                   *ctx;
     struct str              in;    /* bytes that wslay may take now */
@@ -64,11 +67,13 @@ static int on_wslay_mask(wslay_event_context_ptr frames, uint8_t *room, size_t s
     return RAND_bytes(room, (int)size) == 1 ? 0 : -1;
 }
 
+static wslay_event_context_ptr frames_of(struct net_socket *s);
+
 static void socket_say_goodbye(struct net_socket *s, uint16_t code, struct str reason)
 {
     if (s->goodbye) return;
     s->goodbye = true;
-    (void)wslay_event_queue_close(s->frames, code, (const uint8_t *)reason.ptr, reason.len);
+    (void)wslay_event_queue_close(frames_of(s), code, (const uint8_t *)reason.ptr, reason.len);
     conn_deadline(s->conn, SOCKET_CLOSE_MS);
     conn_touch(s->conn);
 }
@@ -96,10 +101,31 @@ static const struct wslay_event_callbacks frame_calls = {
     .on_msg_recv_callback = on_wslay_message,
 };
 
+static wslay_event_context_ptr frames_of(struct net_socket *s)
+{
+    if (s->frames) return s->frames;
+    int rc = s->is_server ? wslay_event_context_server_init(&s->frames, &frame_calls, s)
+                          : wslay_event_context_client_init(&s->frames, &frame_calls, s);
+    check(rc == 0);
+    wslay_event_config_set_max_recv_msg_length(s->frames, NET_FRAME_BYTES_MAX);
+    return s->frames;
+}
+
+/* Thousands of connections rest most of the time. */
+static void socket_rest(struct net_socket *s)
+{
+    if (!s->frames || s->goodbye || !framing_is_between(&s->framing) || wslay_event_want_write(s->frames))
+        return;
+    if (wslay_event_get_close_received(s->frames) || !wslay_event_get_read_enabled(s->frames)) return;
+    wslay_event_context_free(s->frames);
+    s->frames = NULL;
+}
+
 /* Everything that is said or heard ends here: what is queued goes out, and when both goodbyes are said, or the
  * peer broke the rules and was told so, the connection ends. */
 static void socket_flush(struct net_socket *s)
 {
+    if (!s->frames) return;
     if (wslay_event_send(s->frames) != 0) {
         conn_close(s->conn, "a WebSocket frame could not be sent");
         return;
@@ -112,6 +138,7 @@ static void socket_flush(struct net_socket *s)
          heard = wslay_event_get_close_received(s->frames) != 0;
     if (said && (heard || !wslay_event_get_read_enabled(s->frames)))
         conn_finish(s->conn, heard ? "the peer closed it" : "the peer broke the rules of WebSocket");
+    socket_rest(s);
 }
 
 static void socket_on_bytes(void *owner, struct str bytes)
@@ -119,7 +146,8 @@ static void socket_on_bytes(void *owner, struct str bytes)
     struct net_socket *s = owner;
     if (s->calls.silent_ms) deadline_set(s->net, &s->silent, s->calls.silent_ms);
     s->in = bytes;
-    while (s->in.len && !s->conn->closing && !s->conn->finishing && wslay_event_get_read_enabled(s->frames))
+    framing_take(&s->framing, bytes);
+    while (s->in.len && !s->conn->closing && !s->conn->finishing && wslay_event_get_read_enabled(frames_of(s)))
         if (wslay_event_recv(s->frames) != 0) break;
     s->in = STR("");
     if (!s->conn->closing) socket_flush(s);
@@ -172,7 +200,7 @@ static void on_ping_due(struct deadline *d)
     struct net_socket     *s    = ring_owner(d, struct net_socket, ping);
     struct wslay_event_msg ping = { .opcode = WSLAY_PING };
     if (s->goodbye) return;
-    (void)wslay_event_queue_msg(s->frames, &ping);
+    (void)wslay_event_queue_msg(frames_of(s), &ping);
     conn_touch(s->conn);
     deadline_set(s->net, d, s->calls.ping_ms);
 }
@@ -195,12 +223,9 @@ static struct net_socket *socket_create(struct net *n, const struct net_socket_c
 
 static void socket_attach(struct net_socket *s, struct conn *c, struct bytes first, bool server)
 {
-    s->conn  = c;
-    s->first = first;
-    int rc   = server ? wslay_event_context_server_init(&s->frames, &frame_calls, s)
-                      : wslay_event_context_client_init(&s->frames, &frame_calls, s);
-    check(rc == 0);
-    wslay_event_config_set_max_recv_msg_length(s->frames, NET_FRAME_BYTES_MAX);
+    s->conn      = c;
+    s->first     = first;
+    s->is_server = server;
     conn_own(c, &socket_conn_calls, s);
     if (s->calls.ping_ms) deadline_set(s->net, &s->ping, s->calls.ping_ms);
     if (s->calls.silent_ms) deadline_set(s->net, &s->silent, s->calls.silent_ms);
@@ -326,7 +351,7 @@ struct err net_socket_send(struct net_socket *s, struct str text)
     if (text.len > NET_FRAME_BYTES_MAX) return ERR(LIMIT, "a message is too long");
     if (conn_waiting(s->conn) + text.len > CONN_BEHIND_MAX) return ERR(LIMIT, "the peer reads too slowly");
     struct wslay_event_msg m = { WSLAY_TEXT_FRAME, (const uint8_t *)text.ptr, text.len };
-    if (wslay_event_queue_msg(s->frames, &m) != 0) return ERR(CONFLICT, "the WebSocket is not open");
+    if (wslay_event_queue_msg(frames_of(s), &m) != 0) return ERR(CONFLICT, "the WebSocket is not open");
     if (wslay_event_send(s->frames) != 0) return ERR(IO, "a WebSocket frame could not be sent");
     return OK;
 }
