@@ -14,7 +14,7 @@ struct machine;
 struct book { /* of a ledger account */
     struct id        id;
     enum ledger_kind kind;
-    int64_t          micros, moved; /* moved: by the transfers of this step */
+    int64_t          micros, moved, explained; /* in this step: by how much it changed, by its transfers */
 };
 
 struct known_cluster {
@@ -91,6 +91,8 @@ void checks_desired(struct sim *s, const struct desired *d);
 void checks_map(struct sim *s, const struct mesh_map *m);
 /* A worker reports. */
 void checks_observed(struct sim *s, const struct machine *m, const struct observed *o);
+/* The copy of a machine's state folder was refused. */
+void checks_copy(struct sim *s, struct machine *m);
 /* From time to time. */
 void checks_things(struct sim *s);
 /* All faults have ceased long ago; and then: all clusters were ended long ago. */

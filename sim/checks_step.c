@@ -78,8 +78,8 @@ static void take_transfer(struct sim *s, const struct transfer *t)
     struct checks *c = &s->checks;
     if (t->number != ++c->transfers)
         broken(s, "transfers-explain", "transfer %lu follows %lu", t->number, c->transfers - 1);
-    ((struct book *)known(&c->books, t->from))->moved -= t->amount.micros;
-    ((struct book *)known(&c->books, t->to))->moved += t->amount.micros;
+    ((struct book *)known(&c->books, t->from))->explained -= t->amount.micros;
+    ((struct book *)known(&c->books, t->to))->explained += t->amount.micros;
 }
 
 static void take_account(struct sim *s, const struct ledger_account *a)
@@ -87,17 +87,23 @@ static void take_account(struct sim *s, const struct ledger_account *a)
     struct checks *c     = &s->checks;
     struct book   *b     = known(&c->books, a->id);
     int64_t        delta = a->balance.micros - b->micros;
-    if (delta != b->moved)
-        broken(s, "transfers-explain", "an account's balance moved by %ld, its transfers by %ld", delta,
-               b->moved);
-    b->kind   = a->kind;
-    b->micros = a->balance.micros;
-    b->moved  = 0;
+    b->kind              = a->kind;
+    b->micros            = a->balance.micros;
+    b->moved += delta;
     c->sum += delta;
     if (a->kind == LEDGER_ESCROW) c->escrow_books += delta;
     if (a->kind != LEDGER_OUTSIDE && a->balance.micros < 0)
         broken(s, "nobody-owes", "an account of kind %s holds %ld", ledger_kind_names[a->kind],
                a->balance.micros);
+}
+
+static void explain(struct sim *s, const struct ledger_account *a)
+{
+    struct book *b = known(&s->checks.books, a->id);
+    if (b->moved != b->explained)
+        broken(s, "transfers-explain", "an account's balance moved by %ld, its transfers by %ld", b->moved,
+               b->explained);
+    b->moved = b->explained = 0;
 }
 
 /* ---- nodes and clusters --------------------------------------------------------------------------------------------------- */
@@ -133,11 +139,13 @@ static uint64_t loosely(const struct sim *s, uint64_t ms)
 
 static void check_charge(struct sim *s, const struct known_cluster *c, const struct node *x)
 {
-    const struct thing   *t          = thing_of(s, x->id.id);
-    const struct machine *m          = machine_of(s, x->device.id);
-    struct instant        until      = x->closed.ms ? x->closed : s->control.n.meta.now;
-    int64_t               elapsed_ms = instant_since(until, x->passed).ms;
-    bool                  liar       = m && m->lies & LIE_SERVED;
+    const struct thing   *t     = thing_of(s, x->id.id);
+    const struct machine *m     = machine_of(s, x->device.id);
+    struct instant        until = x->closed.ms ? x->closed : s->control.n.meta.now;
+    struct instant        ends  = network_cluster(&s->control.n, x->cluster.id)->ends;
+    if (ends.ms && instant_before(ends, until)) until = ends;
+    int64_t elapsed_ms = instant_since(until, x->passed).ms;
+    bool    liar       = m && m->lies & LIE_SERVED;
     if (x->charged.micros > bill(c, x, (uint64_t)elapsed_ms))
         broken(s, "charged-elapsed", "a node cost %ld in %ld ms", x->charged.micros, elapsed_ms);
     uint64_t ran_ms = t ? thing_ran_ms(s, t) : 0, seen_ms = t ? t->seen_ms : 0;
@@ -145,8 +153,26 @@ static void check_charge(struct sim *s, const struct known_cluster *c, const str
         broken(s, "charged-served", "a node cost %ld and ran for %lu ms", x->charged.micros, ran_ms);
     if (!(t && t->is_lied_about) && x->charged.micros > bill(c, x, loosely(s, seen_ms)))
         broken(s, "charged-seen", "a node cost %ld and was seen for %lu ms", x->charged.micros, seen_ms);
-    if (x->fee.micros != market_fee(x->charged, c->fee_basis_points).micros)
+    if (x->fee.micros != (int64_t)((__int128)x->charged.micros * c->fee_basis_points / 10000))
         broken(s, "fee-share", "a node that cost %ld paid a fee of %ld", x->charged.micros, x->fee.micros);
+}
+
+/* It is hired: by nobody who pays less than its owner asks. */
+static void check_hire(struct sim *s, const struct node *x)
+{
+    const struct known_cluster *c = known(&s->checks.clusters, x->cluster.id);
+    const struct device        *d = network_device(&s->control.n, x->device.id);
+    if (d->ask.micros > c->price.micros)
+        broken(s, "ask-met", "a device asks %ld and is hired for %ld", d->ask.micros, c->price.micros);
+}
+
+static void check_keys(struct sim *s, const struct node *x)
+{
+    const struct cluster *c = network_cluster(&s->control.n, x->cluster.id);
+    for (const struct node *y = NULL; x->has_key && (y = network_cluster_node(&s->control.n, c, y));)
+        if (y != x && is_live(x->state) && is_live(y->state) &&
+            memcmp(x->mesh_key, y->mesh_key, MESH_KEY_BYTES) == 0)
+            broken(s, "mesh-keys", "two nodes of a cluster have one key");
 }
 
 static void take_node(struct sim *s, const struct node *x)
@@ -158,6 +184,7 @@ static void take_node(struct sim *s, const struct node *x)
         broken(s, "closed-stays", "a closed node changes");
     if (was_known && x->charged.micros < k->charged) broken(s, "charged-grows", "a charge was taken back");
     if (x->charged.micros > k->charged) check_charge(s, c, x);
+    check_keys(s, x);
     if (was_known) count_node(s, k, -1);
     *k = (struct known_node){ x->id.id, x->cluster.id, x->device.id,      x->role,
                               x->state, x->units,      x->charged.micros, x->fee.micros };
@@ -167,6 +194,14 @@ static void take_node(struct sim *s, const struct node *x)
 static int64_t held_by(const struct known_cluster *c)
 {
     return c->state < CLUSTER_ENDED ? c->escrow - c->charged - c->refunded : 0;
+}
+
+/* What was paid is what the quote said: the price of a unit for the whole time, rounded down, for each unit. */
+static void check_price(struct sim *s, const struct cluster *c)
+{
+    int64_t unit = (int64_t)((__int128)c->price.micros * c->duration.ms / MS_PER_HOUR);
+    if (c->escrow.micros != unit * c->quantity)
+        broken(s, "escrow-covers", "%ld was paid for %u units at %ld", c->escrow.micros, c->quantity, unit);
 }
 
 static void take_cluster(struct sim *s, const struct cluster *x)
@@ -186,6 +221,7 @@ static void take_cluster(struct sim *s, const struct cluster *x)
     k->refunded         = x->refunded.micros;
     k->was_ready        = x->ready.ms > 0;
     s->checks.escrow_live += held_by(k);
+    check_price(s, x);
 }
 
 static void check_cluster(struct sim *s, struct id id)
@@ -221,6 +257,28 @@ static void take_relay(struct sim *s, const struct relay *r, bool removed)
     slot->relay = r->id;
 }
 
+/* ---- quotes -------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t units_below(struct sim *s, const struct recipe_facts *r, int64_t ask)
+{
+    uint32_t units = 0;
+    for (const struct device *d = NULL; (d = table_next(&s->control.n.devices, d));) {
+        bool fits = d->state == DEVICE_READY && !d->nodes_count && d->cpus >= r->cpus_min &&
+                    d->memory_bytes >= r->memory_min && d->ask.micros < ask;
+        if (fits) units += r->unit == UNIT_GPU ? d->gpus_count : 1;
+    }
+    return units;
+}
+
+/* The lowest price at which so many are to be had. */
+static void take_quote(struct sim *s, const struct quote *q)
+{
+    const struct recipe_facts *r = network_recipe(&s->control.n, str_from(q->recipe));
+    if (units_below(s, r, q->price.micros) >= q->quantity ||
+        units_below(s, r, q->price.micros + 1) < q->quantity)
+        broken(s, "price-lowest", "%ld is not the lowest price for %u", q->price.micros, q->quantity);
+}
+
 /* ---- a step --------------------------------------------------------------------------------------------------------------- */
 
 static void take(struct sim *s, const struct record_type *type, const void *record)
@@ -242,7 +300,6 @@ static void check_whole(struct sim *s)
 void checks_step(struct sim *s, const struct input *in)
 {
     const struct effects *out = &s->control.out;
-    (void)in;
     if (!out->change_count) return;
     for (uint32_t i = 0; i < out->change_count; i++)
         if (out->changes[i].type == &relay_type && out->changes[i].removed)
@@ -255,8 +312,12 @@ void checks_step(struct sim *s, const struct input *in)
         const struct change *c = &out->changes[i];
         if (c->type == &cluster_type) check_cluster(s, ((const struct cluster *)c->record)->id.id);
         if (c->type == &node_type) check_cluster(s, ((const struct node *)c->record)->cluster.id);
+        if (c->type == &node_type && in->kind != INPUT_START) check_hire(s, c->record);
+        if (c->type == &quote_type && in->kind == INPUT_QUOTE) take_quote(s, c->record);
     }
     check_whole(s);
+    for (uint32_t i = 0; i < out->change_count; i++)
+        if (out->changes[i].type == &ledger_account_type) explain(s, out->changes[i].record);
 }
 
 void checks_begin(struct sim *s)
@@ -266,8 +327,9 @@ void checks_begin(struct sim *s)
     know_nothing(c);
     c->transfers = n->meta.transfers;
     for (const struct ledger_account *a = NULL; (a = table_next(&n->ledger.accounts, a));) {
-        ((struct book *)known(&c->books, a->id))->moved = a->balance.micros;
         take_account(s, a);
+        struct book *b = known(&c->books, a->id);
+        b->moved       = 0;
     }
     for (const struct cluster *x = NULL; (x = table_next(&n->clusters, x));) take_cluster(s, x);
     for (const struct node *x = NULL; (x = table_next(&n->nodes, x));) take_node(s, x);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define COPY_MS 15000
 #define END_MS 2500 /* what is to end has been asked to by then */
 
 /* ---- what is sent ---------------------------------------------------------------------------------------------------- */
@@ -66,6 +67,20 @@ void checks_observed(struct sim *s, const struct machine *m, const struct observ
     }
 }
 
+/* Two at once for so long, and each noticed: then none of them is believed. */
+void checks_copy(struct sim *s, struct machine *m)
+{
+    const struct device *d = network_device(&s->control.n, m->id);
+    if (!d || d->state >= DEVICE_HELD || !m->link_welcome || m->session != m->copied_session ||
+        s->control.run != m->copied_run) {
+        m->copied_session = m->session;
+        m->copied_run     = s->control.run;
+        m->copied_at_ms   = s->now_ms;
+    }
+    if (s->now_ms - m->copied_at_ms > COPY_MS + 2 * s->plan.delay_ms + 2 * s->plan.jump_ms)
+        broken(s, "copy-held", "machine %u and its copy are both let be", m->place);
+}
+
 /* ---- what runs ---------------------------------------------------------------------------------------------------------- */
 
 void checks_things(struct sim *s)
@@ -93,13 +108,30 @@ static bool any_fits(struct sim *s, const struct cluster *c)
     return false;
 }
 
-static void check_node_serves(struct sim *s, const struct node *x)
+/* Each knows all the others, and nobody else. */
+static void check_mesh_rests(struct sim *s, const struct cluster *c, const struct node *x)
+{
+    const struct thing *t     = thing_of(s, x->id.id);
+    uint32_t            peers = 0;
+    for (const struct node *y = NULL; (y = network_cluster_node(&s->control.n, c, y));) {
+        bool knows = false;
+        if (y == x || (y->state != NODE_PLACED && y->state != NODE_SERVING)) continue;
+        for (uint32_t i = 0; i < t->peers_count; i++)
+            knows |= memcmp(t->peers[i].key, y->mesh_key, MESH_KEY_BYTES) == 0;
+        if (!knows) broken(s, "rest-mesh", "a node does not know a peer");
+        peers++;
+    }
+    if (t->peers_count != peers) broken(s, "rest-mesh", "a node knows %u peers of %u", t->peers_count, peers);
+}
+
+static void check_node_serves(struct sim *s, const struct cluster *c, const struct node *x)
 {
     const struct machine *m = machine_of(s, x->device.id);
     if (x->state != NODE_PLACED && x->state != NODE_SERVING) return;
     const struct worker_node *n =
         m && m->is_up ? worker_find(m->w, (struct worker_ref){ x->id, x->incarnation }) : NULL;
     if (!n || n->step != STEP_SERVING) broken(s, "rest-ready", "a node of a ready cluster does not serve");
+    check_mesh_rests(s, c, x);
 }
 
 void checks_rest_live(struct sim *s)
@@ -114,7 +146,14 @@ void checks_rest_live(struct sim *s)
         if (c->state != CLUSTER_READY || c->nodes_alive != c->size)
             broken(s, "rest-ready", "a cluster stays %s, %u of %u alive", cluster_state_names[c->state],
                    c->nodes_alive, c->size);
-        for (const struct node *x = NULL; (x = network_cluster_node(n, c, x));) check_node_serves(s, x);
+        for (const struct node *x = NULL; (x = network_cluster_node(n, c, x));) check_node_serves(s, c, x);
+    }
+    for (uint32_t i = 0; i < s->clients_count; i++) {
+        const struct client  *k = &s->clients[i];
+        const struct cluster *c = network_cluster(n, k->last);
+        if (k->has_ordered && (!c || c->state != CLUSTER_READY))
+            broken(s, "rest-serves", "an order, once all is well again, is not served: %s",
+                   c ? c->why : "no cluster");
     }
 }
 

@@ -5,6 +5,7 @@
 
 #define PATIENCE_MS 10000
 #define KEYS_MAX 64
+#define CALM_MS 1000
 
 void clients_open(struct sim *s)
 {
@@ -158,14 +159,15 @@ static void use(struct sim *s, struct client *c)
 
 void client_turn(struct sim *s, struct client *c)
 {
-    later(s, 1 + (int64_t)below(s, (uint64_t)(2 * s->plan.client_ms)), EVENT_CLIENT, (uint32_t)(c - s->clients),
-          0, NULL);
+    uint64_t most_ms = (uint64_t)(s->is_faulty ? 2 * s->plan.client_ms : CALM_MS);
+    later(s, 1 + (int64_t)below(s, most_ms), EVENT_CLIENT, (uint32_t)(c - s->clients), 0, NULL);
     if (c->request && s->now_ms - c->asked_ms < PATIENCE_MS) return;
     c->request = 0;
     if (!c->is_in || (c->keys < KEYS_MAX && below(s, 200) == 0)) return sign_in(s, c);
     if (c->is_operator) return operate(s, c);
     if (c->is_supplier) return supply(s, c);
     if (s->is_faulty) use(s, c);
+    if (!s->is_faulty && c->has_ordered && !id_is_none(c->quote)) create(s, c);
 }
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
@@ -193,7 +195,9 @@ void client_reply(struct sim *s, const struct parcel *p)
     if (c->request != p->session) return;
     c->request = 0;
     if (c->asked.kind == INPUT_CREATE) c->quote = (struct id){ { 0 } };
+    if (p->error == ERR_CAPACITY || p->error == ERR_LIMIT) c->has_ordered = false; /* others had it first */
     if (p->error) return;
+    if (c->asked.kind == INPUT_CREATE && c->has_ordered) c->last = p->subject;
     if (c->asked.kind == INPUT_SIGN_IN) {
         c->account.id = p->subject;
         c->is_in      = true;
@@ -201,6 +205,26 @@ void client_reply(struct sim *s, const struct parcel *p)
     }
     if (c->asked.kind == INPUT_QUOTE) c->quote = p->subject;
     if (c->asked.kind == INPUT_TOKEN) token_is_good(s, c);
+}
+
+/* One engineer wants all that is free, and can pay it. */
+void clients_order(struct sim *s)
+{
+    struct client             *c    = &s->clients[s->clients_count - 1];
+    const struct recipe_facts *r    = network_recipe(&s->control.n, STR("ray"));
+    uint32_t                   free = 0;
+    for (const struct device *d = NULL; (d = table_next(&s->control.n.devices, d));)
+        free += device_is_free(d) && d->cpus >= r->cpus_min && d->memory_bytes >= r->memory_min;
+    if (!free || !c->is_in) return;
+    struct letter *grant = letter_new(INPUT_GRANT, NULL, 0), *quote = letter_new(INPUT_QUOTE, NULL, 0);
+    grant->in.account        = c->account;
+    grant->in.grant          = (struct money){ 1000 * (int64_t)MICROS_PER_USDC };
+    quote->in.quote.quantity = free < r->nodes_max ? free : r->nodes_max;
+    quote->in.quote.duration = (struct span){ MS_PER_HOUR };
+    memcpy(quote->in.quote.recipe, r->name, sizeof quote->in.quote.recipe);
+    c->has_ordered = true;
+    control_take(s, grant);
+    ask(s, c, quote);
 }
 
 void clients_end_all(struct sim *s)

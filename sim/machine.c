@@ -302,6 +302,7 @@ void machine_copy(struct sim *s, struct machine *m, const struct parcel *p)
         return;
     }
     if (p->kind == PARCEL_CLOSED) link_drop(s, p->session, 0);
+    if (p->kind == PARCEL_CLOSED && p->error == ERR_CONFLICT) checks_copy(s, m);
     if (p->kind != PARCEL_WELCOME) return;
     struct letter *l = letter_new(INPUT_OBSERVED, &nothing, sizeof nothing);
     l->in.subject    = m->id;

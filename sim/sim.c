@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define BEGIN_MS 1700000000000
+#define MEND_MS 60000        /* until all are linked again */
 #define REST_MS 240000       /* until all that lives is ready */
 #define REST_ENDED_MS 60000  /* and, ended, is settled */
 #define THINGS_CHECK_MS 1000 /* between two looks at what really runs */
@@ -255,6 +256,8 @@ static void live(struct sim *s)
     begin(s);
     while (s->sum->network_inputs + s->sum->worker_inputs - first < s->plan.inputs) go_on(s);
     cease(s);
+    pass(s, MEND_MS);
+    clients_order(s);
     pass(s, REST_MS);
     checks_rest_live(s);
     clients_end_all(s);

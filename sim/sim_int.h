@@ -216,8 +216,10 @@ struct machine {
     uint32_t             site;
     bool                 is_symmetric; /* its router is */
     bool                 cut_network, cut_mesh;
-    uint32_t             moves;                        /* how often its router gave it another port */
-    int64_t              copy_until_ms, copy_since_ms; /* a copy of its state folder is about */
+    uint32_t             moves;                      /* how often its router gave it another port */
+    int64_t              copy_until_ms;              /* a copy of its state folder is about */
+    uint64_t             copied_session, copied_run; /* of whom it has been refused since copied_at_ms */
+    int64_t              copied_at_ms;
     int64_t              up_since_ms;
     uint64_t             seen_epoch, seen_version;
 };
@@ -259,7 +261,9 @@ struct client {
     struct input      asked;
     int64_t           asked_ms;
     struct id         quote;
-    uint32_t          keys; /* made */
+    uint32_t          keys;        /* made */
+    bool              has_ordered; /* after all faults have ceased */
+    struct id         last;        /* the cluster of that order */
 };
 
 /* ---- the world ------------------------------------------------------------------------------------------------------------ */
@@ -375,6 +379,7 @@ bool gate_relays(const struct sim *s, const struct thing *a, const char *from_a,
 void clients_open(struct sim *s);
 void client_turn(struct sim *s, struct client *c);
 void client_reply(struct sim *s, const struct parcel *p);
+void clients_order(struct sim *s);   /* now that all is well again */
 void clients_end_all(struct sim *s); /* every cluster is terminated */
 
 #endif

@@ -103,7 +103,6 @@ static void move_clock(struct sim *s)
 static void copy(struct sim *s, struct machine *m)
 {
     if (s->plan.liars == 0 || s->now_ms < m->copy_until_ms) return;
-    m->copy_since_ms = s->now_ms;
     m->copy_until_ms = s->now_ms + a_while(s);
     later(s, 0, EVENT_COPY, m->place, 0, NULL);
 }
