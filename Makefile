@@ -1,11 +1,10 @@
 # make              all programs, with $(CC)          make test         everything; closes with N passed, N failed
 # make demo         the main job, start to end        make test-M       the tests of module M alone
 # make check-style  format, lint, shape, purity       make bench        figures, one line each
-#
 # make soak         what takes long, tests/soak       make fuzz         lists the fuzz targets
 # make fuzz-NAME    runs one for T=60 seconds          make corpus-NAME  keeps what it found, minimised
-#
-# make sim          worlds that go wrong, by chance: SEED=N replays one, T=SECONDS for longer
+# make sim          worlds that go wrong, by chance: SEED=N replays one, T=SECONDS (of CPU time) for more of them
+# make sim-mutants  plants each bug of sim/mutants/ and looks whether its checker finds it (some minutes); ONLY=NAME
 #
 # V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default), asan or fuzz.  BUILD=build.
 # test, demo and bench install what is missing by tools/setup first; demo takes KEEP=1.
@@ -50,7 +49,7 @@ includes = -I$(OUT)/view/$(1) $(call flags_of,$(USES_$(1))) $(INCLUDES_$(1))
 # The main of a fuzz target: ours, which replays its corpus, or libFuzzer's.
 REPLAY := $(if $(filter fuzz,$(MODE)),,$(OUT)/replay.o)
 
-.PHONY: all tests archives views setup test demo soak bench sim fuzz check-style check-pure clean
+.PHONY: all tests archives views setup test demo soak bench sim sim-mutants fuzz check-style check-pure clean
 all: $(BINS) archives
 	@mkdir -p $(BUILD)/bin && for p in $(notdir $(BINS)); do ln -sfn ../$(CC)-$(MODE)/bin/$$p $(BUILD)/bin/$$p; done
 archives: $(foreach m,$(filter $(LIVE),$(MODULES)),$(OUT)/lib/$(m).a)
@@ -137,6 +136,9 @@ bench: setup
 	@bench/run
 sim: $(OUT)/bin/ionet-sim
 	@$< --seed $(or $(SEED),0) --seconds $(or $(T),0)
+sim-mutants: $(OUT)/bin/ionet-sim
+	@CC=$(CC) FLAGS='$(CFLAGS) $(LDFLAGS)' OBJECTS='$(OBJ_ionet-sim)' LIBS='$(BASE_ionet-sim) $(call libs,ionet-sim)' \
+	  sim/mutate $(wildcard sim/mutants/$(or $(ONLY),*).patch)
 fuzz:
 	@tools/fuzz
 fuzz-%:

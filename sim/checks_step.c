@@ -263,8 +263,8 @@ static uint32_t units_below(struct sim *s, const struct recipe_facts *r, int64_t
 {
     uint32_t units = 0;
     for (const struct device *d = NULL; (d = table_next(&s->control.n.devices, d));) {
-        bool fits = d->state == DEVICE_READY && !d->nodes_count && d->cpus >= r->cpus_min &&
-                    d->memory_bytes >= r->memory_min && d->ask.micros < ask;
+        bool fits = device_is_free(d) && d->cpus >= r->cpus_min && d->memory_bytes >= r->memory_min &&
+                    d->ask.micros < ask;
         if (fits) units += r->unit == UNIT_GPU ? d->gpus_count : 1;
     }
     return units;
