@@ -1,6 +1,7 @@
 /* image_fetch.c: one image after the other: asked for (its size), fetched, unpacked, put in place. */
 #include "container_int.h"
 #include "image_int.h"
+#include "inside_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,8 +15,9 @@
 
 #define MANIFEST_BYTES_MAX (4u << 20) /* what registries allow */
 #define ASK_MS_MAX 60000
-#define STALL_MS_MAX 180000 /* without a byte more */
-#define FILES_SPARE 65536   /* of those that the disk can still hold: an image of empty ones takes no bytes */
+#define STALL_MS_MAX 180000              /* without … */
+#define STALL_BYTES (uint64_t)(1u << 20) /* … so many bytes more */
+#define FILES_SPARE 65536 /* of those that the disk can still hold: an image of empty ones takes no bytes */
 #define LOOK_MS 500
 
 struct image_job {
@@ -30,11 +32,13 @@ struct image_job {
     uv_timer_t        *looker;
     uint64_t           total;
     uint64_t           done;
-    uint64_t           free_at_start;
-    uint64_t           moved_ms; /* when `done` last grew */
+    uint64_t           free_at_start, files_at_start;
+    uint64_t           moved_ms, moved_bytes; /* when `done` last grew by enough, and to what */
     struct err         result;
     char               detail[RUNTIME_WHY_TEXT];
 };
+
+static const struct err too_large = { ERR_LIMIT, "the image is larger than this machine allows" };
 
 static void job_begin(struct image_job *j);
 
@@ -70,6 +74,7 @@ static struct err finish(const struct image_job *j)
     TRY(sys_remove_tree(path));
     TRY(folder_make_passable(path));
     path_write(path, "%s/root", part);
+    TRY(image_make_harmless(path));
     path_write(to, "%s/new/rootfs", part);
     if (chmod(path, 0755) < 0 || rename(path, to) < 0) return ERR(CORRUPT, "the image has no root");
 
@@ -105,6 +110,12 @@ static uint64_t free_bytes(const struct runtime *r)
     return statvfs(r->state_dir, &disk) == 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
 }
 
+static uint64_t files_free(const struct runtime *r)
+{
+    struct statvfs disk;
+    return statvfs(r->state_dir, &disk) == 0 ? (uint64_t)disk.f_ffree : 0;
+}
+
 /* For so many bytes, and any file at all where the disk has a limit of them. */
 static bool has_room(const struct runtime *r, uint64_t bytes)
 {
@@ -112,6 +123,13 @@ static bool has_room(const struct runtime *r, uint64_t bytes)
     if (statvfs(r->state_dir, &disk) < 0) return false;
     bool holds_files = disk.f_files == 0 || disk.f_favail >= FILES_SPARE;
     return holds_files && free_bytes(r) >= r->disk_bytes_spare + bytes;
+}
+
+/* Files of any kind that came to the disk since it began; 0 where it has no limit of them, and counts none. */
+static uint64_t files_made(const struct image_job *j)
+{
+    uint64_t now = files_free(j->r);
+    return now < j->files_at_start ? j->files_at_start - now : 0;
 }
 
 static uint64_t folder_bytes(const char *path)
@@ -146,18 +164,27 @@ static void job_stop(struct image_job *j, struct err e)
     child_stop(j->child);
 }
 
+static struct err check_limits(const struct image_job *j, uint64_t bytes)
+{
+    if (bytes > j->r->image_bytes_max) return too_large;
+    if (j->step == IMAGE_UNPACKING && files_made(j) > j->r->image_files_max)
+        return ERR(LIMIT, "the image has more files than this machine allows");
+    return has_room(j->r, 0) ? OK : ERR(LIMIT, "the disk has no room for the image");
+}
+
 static void on_look(uv_timer_t *timer)
 {
     struct image_job *j     = timer->data;
     uint64_t          bytes = step_bytes(j), now = sys_boot_now_ms();
-    if (bytes > j->done) j->moved_ms = now;
+    struct err        e = check_limits(j, bytes);
+    if (bytes >= j->moved_bytes + STALL_BYTES) {
+        j->moved_ms    = now;
+        j->moved_bytes = bytes;
+    }
     j->done = bytes;
-    if (bytes > j->r->image_bytes_max)
-        job_stop(j, ERR(LIMIT, "the image is larger than this machine allows"));
-    else if (!has_room(j->r, 0))
-        job_stop(j, ERR(LIMIT, "the disk has no room for the image"));
-    else if (j->step == IMAGE_FETCHING && now - j->moved_ms > STALL_MS_MAX)
-        job_stop(j, ERR(IO, "nothing more of the image comes from the registry"));
+    if (!e.code && j->step == IMAGE_FETCHING && now - j->moved_ms > STALL_MS_MAX)
+        e = ERR(IO, "too little of the image comes from the registry");
+    if (e.code) job_stop(j, e);
     if (!j->r->closing && j->calls.on_progress) j->calls.on_progress(j->ctx, j->step, j->done, j->total);
 }
 
@@ -174,15 +201,26 @@ static void looker_start(struct image_job *j)
 
 typedef void (*job_on_done)(void *ctx, const struct child_result *result);
 
+/* Both programs are root and read what strangers made. What skopeo is asked first needs no folder. */
 static void job_run(struct image_job *j, enum image_step step, const char *const *args, uint32_t timeout_ms,
                     size_t out_bytes_max, job_on_done on_done)
 {
+    char        folder[RUNTIME_PATH_TEXT] = "", bytes[24];
+    const char *all[CHILD_ARGS_MAX]       = { CHILD_CONFINED, folder, CONFINED_WITH_NETWORK, bytes };
+    size_t      count                     = 4;
+    for (; *args; args++) all[count++] = *args;
+    if (step != IMAGE_ASKING) image_path(j->r, j->name.hex, IMAGE_PART, folder);
+    if (step == IMAGE_UNPACKING) all[2] = CONFINED_ALONE;
+    snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)j->r->image_bytes_max);
+
     j->step                        = step;
     j->done                        = 0;
     j->moved_ms                    = sys_boot_now_ms();
+    j->moved_bytes                 = 0;
     j->free_at_start               = free_bytes(j->r);
-    const struct child_order order = { .file          = args[0],
-                                       .args          = args,
+    j->files_at_start              = files_free(j->r);
+    const struct child_order order = { .file          = CHILD_SELF,
+                                       .args          = all,
                                        .timeout_ms    = timeout_ms,
                                        .extra_fd      = -1,
                                        .out_bytes_max = out_bytes_max,
@@ -197,21 +235,58 @@ static void job_run(struct image_job *j, enum image_step step, const char *const
     looker_start(j);
 }
 
+static struct err late(const struct image_job *j)
+{
+    static const struct err errors[IMAGE_STEP_COUNT] = {
+        [IMAGE_ASKING]    = { ERR_TIMEOUT, "the registry does not answer" },
+        [IMAGE_FETCHING]  = { ERR_TIMEOUT, "the image takes too long to come from its registry" },
+        [IMAGE_UNPACKING] = { ERR_TIMEOUT, "the image takes too long to unpack" },
+    };
+    return errors[j->step];
+}
+
+/* What was unpacked of an image that is none is in the way. */
+static void on_drop_root(void *ctx)
+{
+    struct image_job *j = ctx;
+    char              root[RUNTIME_PATH_TEXT];
+    image_path(j->r, j->name.hex, IMAGE_PART "/root", root);
+    if (sys_remove_tree(root).code) return; /* the next collection tries again */
+}
+
+static void on_root_dropped(void *ctx)
+{
+    struct image_job *j = ctx;
+    job_over(j, j->result);
+}
+
 /* True: go on. Else the job is over, for the reason that we stopped it or that the program gave. */
 static bool job_step_is_well(struct image_job *j, const struct child_result *result, struct err failed)
 {
     looker_stop(j);
+    if (!j->result.code)
+        j->result = check_limits(j, step_bytes(j)); /* it may have been faster than our looks */
     if (!j->result.code && result->ended && result->code == 0) return true;
     child_sentence(result->said, j->detail);
-    if (result->timed_out) failed = ERR(TIMEOUT, "the registry does not answer");
-    job_over(j, j->result.code ? j->result : failed);
+    if (result->timed_out) failed = late(j);
+    if (!j->result.code) j->result = failed;
+    if (j->step == IMAGE_UNPACKING)
+        runtime_work(j->r, on_drop_root, on_root_dropped, j);
+    else
+        job_over(j, j->result);
     return false;
+}
+
+static bool says(struct str said, const char *words)
+{
+    return said.len && memmem(said.ptr, said.len, words, strlen(words));
 }
 
 static void on_unpacked(void *ctx, const struct child_result *result)
 {
     struct image_job *j = ctx;
-    if (job_step_is_well(j, result, ERR(CORRUPT, "the image can't be unpacked")))
+    bool full           = says(result->said, "file too large") || says(result->said, "no space left on device");
+    if (job_step_is_well(j, result, full ? too_large : ERR(CORRUPT, "the image can't be unpacked")))
         runtime_work(j->r, on_finish, on_finished, j);
 }
 
@@ -227,7 +302,7 @@ static void on_room_made(void *ctx)
     image_path(j->r, j->name.hex, IMAGE_PART "/root", root);
     /* Raw: without a bundle, for which it would read and hash every file once more. */
     const char *const args[] = { "umoci", "raw", "unpack", "--image", layout, root, NULL };
-    job_run(j, IMAGE_UNPACKING, args, 0, 0, on_unpacked);
+    job_run(j, IMAGE_UNPACKING, args, j->r->image_unpack_ms_max, 0, on_unpacked);
 }
 
 /* What an unpacking that was cut short left can't be gone on with. */
@@ -251,7 +326,7 @@ static struct err fetch_error(struct str said)
         { "Digest did not match", { ERR_CORRUPT, "the registry sent another layer" } },
     };
     for (size_t i = 0; i < countof(known); i++)
-        if (said.len && memmem(said.ptr, said.len, known[i].words, strlen(known[i].words))) return known[i].e;
+        if (says(said, known[i].words)) return known[i].e;
     return ERR(IO, "the image can't be fetched from its registry");
 }
 
@@ -294,7 +369,7 @@ static void job_fetch(struct image_job *j)
                                  from,
                                  to,
                                  NULL };
-    job_run(j, IMAGE_FETCHING, args, 0, 0, on_fetched);
+    job_run(j, IMAGE_FETCHING, args, j->r->image_fetch_ms_max, 0, on_fetched);
 }
 
 /* The bytes of all that a manifest names; 0 if it names other manifests, one for each kind of machine. */
@@ -318,7 +393,7 @@ static void on_asked(void *ctx, const struct child_result *result)
     if (!job_step_is_well(j, result, fetch_error(result->said))) return;
     j->total = manifest_bytes(result->out);
     if (j->total > j->r->image_bytes_max)
-        job_over(j, ERR(LIMIT, "the image is larger than this machine allows"));
+        job_over(j, too_large);
     else if (!has_room(j->r, j->total))
         job_over(j, ERR(LIMIT, "the disk has no room for the image"));
     else

@@ -18,4 +18,8 @@ void image_path(const struct runtime *r, const char *hex, const char *suffix, ch
 bool image_is_held(const struct runtime *r, const char *hex);
 bool image_is_asked_for(const struct runtime *r, const char *hex); /* by a fetch that waits or works */
 
+/* For threads: an unpacked root lies on this machine's disk, where its other users pass (image_root.c). Devices go from
+ * it; what would run with its owner's rights, or rights of its own, loses them. Inside a container neither means anything. */
+must_check struct err image_make_harmless(const char *root);
+
 #endif

@@ -242,5 +242,6 @@ void runtime_child_main(int argc, char **argv)
     if (strcmp(argv[0], CHILD_KEEPER) == 0 && argc == 5) keeper_main(argv);
     if (strcmp(argv[0], CHILD_NETNS) == 0) inside_netns_main(argc, argv);
     if (strcmp(argv[0], CHILD_DIAL) == 0 && argc == 5) inside_dial_main(argv);
+    if (strcmp(argv[0], CHILD_CONFINED) == 0 && argc >= 5) inside_confined_main(argv);
     if (strcmp(argv[0], CHILD_OUT) == 0 && argc == 4) inside_out_main(argv);
 }

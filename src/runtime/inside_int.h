@@ -35,4 +35,10 @@ __attribute__((noreturn)) void inside_dial_main(char **argv);
  * connects there (egress.h), from this machine's own namespace and as a user who is nobody here. */
 __attribute__((noreturn)) void inside_out_main(char **argv);
 
+/* ionet-confined FOLDER NETWORK FILE_BYTES PROGRAM ARGUMENT…: becomes that program, which can write into that folder
+ * ("": none) and nowhere else, no file of more bytes, open no device there, and, if NETWORK is "alone", reach nobody. */
+#define CONFINED_ALONE "alone"
+#define CONFINED_WITH_NETWORK "network"
+__attribute__((noreturn)) void inside_confined_main(char **argv);
+
 #endif

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #define IMAGE_BYTES_DEFAULT (64ull << 30)
+#define IMAGE_FILES_DEFAULT (1u << 20)
+#define IMAGE_FETCH_MS_DEFAULT (6 * 3600 * 1000)
+#define IMAGE_UNPACK_MS_DEFAULT (30 * 60 * 1000)
 #define SPARE_BYTES_DEFAULT (2ull << 30)
 #define UID_BASE_DEFAULT 0x70000000u
 #define DIR_TEXT_MAX 256 /* leaves room in RUNTIME_PATH_TEXT for all that is put behind */
@@ -209,10 +212,13 @@ static struct err open_all(struct runtime *r, const struct runtime_options *o)
     TRY(str_copy(group, r->cgroup, sizeof r->cgroup));
     TRY(choose_oci(r, o->oci));
     TRY(str_copy(str_from(o->wireguard_go ? o->wireguard_go : "wireguard-go"), r->wireguard_go, DIR_TEXT_MAX));
-    r->plain_registries = o->plain_registries;
-    r->image_bytes_max  = o->image_bytes_max ? o->image_bytes_max : IMAGE_BYTES_DEFAULT;
-    r->disk_bytes_spare = o->disk_bytes_spare ? o->disk_bytes_spare : SPARE_BYTES_DEFAULT;
-    r->uid_base         = o->uid_base ? o->uid_base : UID_BASE_DEFAULT;
+    r->plain_registries    = o->plain_registries;
+    r->image_bytes_max     = o->image_bytes_max ? o->image_bytes_max : IMAGE_BYTES_DEFAULT;
+    r->image_files_max     = o->image_files_max ? o->image_files_max : IMAGE_FILES_DEFAULT;
+    r->image_fetch_ms_max  = o->image_fetch_ms_max ? o->image_fetch_ms_max : IMAGE_FETCH_MS_DEFAULT;
+    r->image_unpack_ms_max = o->image_unpack_ms_max ? o->image_unpack_ms_max : IMAGE_UNPACK_MS_DEFAULT;
+    r->disk_bytes_spare    = o->disk_bytes_spare ? o->disk_bytes_spare : SPARE_BYTES_DEFAULT;
+    r->uid_base            = o->uid_base ? o->uid_base : UID_BASE_DEFAULT;
     return nodes_load(r);
 }
 

@@ -36,15 +36,18 @@
 struct runtime;
 
 struct runtime_options {
-    const char *state_dir;        /* absolute; made if it is not there */
-    const char *run_dir;          /* absolute; null: "/run/ionet" */
-    const char *cgroup;           /* the parent of all our cgroups, one label; null: "ionet" */
-    const char *oci;              /* runc or crun, a name or a path; null: runc if it is there, else crun */
-    const char *wireguard_go;     /* for machine_check: a name or a path; null: "wireguard-go" */
-    bool        plain_registries; /* images may come over HTTP, and from certificates nobody knows: they are
+    const char *state_dir;           /* absolute; made if it is not there */
+    const char *run_dir;             /* absolute; null: "/run/ionet" */
+    const char *cgroup;              /* the parent of all our cgroups, one label; null: "ionet" */
+    const char *oci;                 /* runc or crun, a name or a path; null: runc if it is there, else crun */
+    const char *wireguard_go;        /* for machine_check: a name or a path; null: "wireguard-go" */
+    bool        plain_registries;    /* images may come over HTTP, and from certificates nobody knows: they are
                                       named by digest, so nothing but what was asked for is accepted */
-    uint64_t    image_bytes_max;  /* of one image, packed and again unpacked; 0: 64 GiB */
-    uint64_t    disk_bytes_spare; /* never filled by images; 0: 2 GiB */
+    uint64_t    image_bytes_max;     /* of one image, packed and again unpacked; 0: 64 GiB */
+    uint64_t    image_files_max;     /* of one image, unpacked; 0: 1,048,576 */
+    uint32_t    image_fetch_ms_max;  /* 0: 6 hours */
+    uint32_t    image_unpack_ms_max; /* 0: half an hour */
+    uint64_t    disk_bytes_spare;    /* never filled by images; 0: 2 GiB */
     uint32_t    uid_base; /* the first of RUNTIME_NODES_MAX × 65,537 user ids that nobody else here uses; 0:
                              0x70000000, which systemd's table of ids (UIDS-GIDS.md) leaves free */
 };

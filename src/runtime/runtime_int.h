@@ -18,6 +18,7 @@
 #define CHILD_NETNS "ionet-netns"
 #define CHILD_DIAL "ionet-dial"
 #define CHILD_OUT "ionet-egress"
+#define CHILD_CONFINED "ionet-confined"
 #define CHILD_SELF "/proc/self/exe"
 
 struct child;
@@ -50,7 +51,8 @@ struct runtime {
     char              oci[RUNTIME_PATH_TEXT];
     char              wireguard_go[RUNTIME_PATH_TEXT];
     bool              plain_registries;
-    uint64_t          image_bytes_max;
+    uint64_t          image_bytes_max, image_files_max;
+    uint32_t          image_fetch_ms_max, image_unpack_ms_max;
     uint64_t          disk_bytes_spare;
     uint32_t          uid_base;
     size_t            holds;
