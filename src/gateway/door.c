@@ -254,7 +254,7 @@ void door_init(const struct door_options *o, struct door **out)
     struct door *d = calloc(1, sizeof *d);
     check(d);
     d->o     = *o;
-    d->joins = joins_create(o->net, o->join_ms);
+    d->joins = joins_create(o->net, &o->joins);
     *out     = d;
 }
 

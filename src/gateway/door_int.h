@@ -16,19 +16,27 @@
 
 #define DOOR_NODES_MAX 16384 /* with tunnels */
 #define DOOR_JOINS_MAX 8192
+#define DOOR_JOINS_A_CLUSTER_MAX 1024 /* so that none fills the door for the others */
+#define DOOR_JOINS_A_USER_MAX 2048    /* to all his clusters, from wherever he comes */
 #define DOOR_COOKIE "__Host-ionet"
 #define DOOR_PROTOCOL "ionet-bytes"
 
 struct door;
 
+struct join_limits {
+    uint32_t wait_ms; /* GATEWAY_JOIN_MS; each less in tests */
+    uint32_t a_cluster;
+    uint32_t a_user;
+};
+
 struct door_options {
-    struct net  *net;
-    struct pass *pass;
-    const char  *listen;
-    uint16_t     port;
-    const char  *cert_path;
-    const char  *key_path;
-    uint32_t     join_ms; /* GATEWAY_JOIN_MS, less in tests */
+    struct net        *net;
+    struct pass       *pass;
+    const char        *listen;
+    uint16_t           port;
+    const char        *cert_path;
+    const char        *key_path;
+    struct join_limits joins;
 };
 
 struct door_counts {
@@ -52,7 +60,7 @@ struct door_counts door_counts(const struct door *d);
 struct joins;
 
 struct joins *door_joins(struct door *d);
-struct joins *joins_create(struct net *n, uint32_t join_ms);
+struct joins *joins_create(struct net *n, const struct join_limits *limits);
 void          joins_free(struct joins *js);
 /* A worker's connection, for a node by its ticket. Answers the request. */
 void joins_add_tunnel(struct joins *js, struct net_request *r, const struct ticket *t);

@@ -181,7 +181,8 @@ static struct err open_parts(struct gateway *g)
                                              .port      = g->o.port,
                                              .cert_path = g->cert_path,
                                              .key_path  = g->key_path,
-                                             .join_ms   = GATEWAY_JOIN_MS };
+                                             .joins     = { GATEWAY_JOIN_MS, DOOR_JOINS_A_CLUSTER_MAX,
+                                                            DOOR_JOINS_A_USER_MAX } };
     struct meet_options            meet  = { .net     = g->net,
                                              .kind    = g->o.mesh_device,
                                              .program = g->o.wireguard_go,

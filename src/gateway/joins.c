@@ -63,17 +63,17 @@ struct join {
 };
 
 struct joins {
-    struct net  *net;
-    uint32_t     join_ms;
-    struct offer offers[DOOR_NODES_MAX];
-    uint32_t     free_offers[DOOR_NODES_MAX];
-    uint32_t     free_count, top;
-    struct map   map;
-    uint32_t    *slots;
-    struct ring  joins; /* all of them */
-    struct ring  busy;  /* tunnels that are opening or joined */
-    uint64_t     dialled;
-    uint64_t     count, live, bytes, idle;
+    struct net        *net;
+    struct join_limits limits;
+    struct offer       offers[DOOR_NODES_MAX];
+    uint32_t           free_offers[DOOR_NODES_MAX];
+    uint32_t           free_count, top;
+    struct map         map;
+    uint32_t          *slots;
+    struct ring        joins; /* all of them */
+    struct ring        busy;  /* tunnels that are opening or joined */
+    uint64_t           dialled;
+    uint64_t           count, live, bytes, idle;
 };
 
 /* ---- rings ------------------------------------------------------------------------------------------------------ */
@@ -472,6 +472,21 @@ static void on_request_gone(void *ctx)
     on_client_close(j, "the client left");
 }
 
+/* Among a few thousand counting costs less than one of them cost to open. */
+static struct err check_share(const struct joins *js, const struct join *j)
+{
+    uint32_t clusters = 0, users = 0;
+    for (const struct ring *r = js->joins.next; r != &js->joins; r = r->next) {
+        const struct join *o = owner_of(r, const struct join);
+        if (o->own) continue;
+        clusters += id_eq(o->ticket.cluster.id, j->ticket.cluster.id);
+        users += strcmp(o->ticket.user, j->ticket.user) == 0;
+    }
+    if (clusters > js->limits.a_cluster) return ERR(LIMIT, "too many connections are joined to this cluster");
+    if (users > js->limits.a_user) return ERR(LIMIT, "this account has too many connections joined here");
+    return js->live > DOOR_JOINS_MAX ? ERR(LIMIT, "too many connections are joined here") : OK;
+}
+
 void joins_add(struct joins *js, struct net_request *r, const struct ticket *ticket, bool plain)
 {
     struct join *j = calloc(1, sizeof *j);
@@ -487,11 +502,8 @@ void joins_add(struct joins *js, struct net_request *r, const struct ticket *tic
         j->raw = net_raw_take(r, &client_calls, j);
         net_raw_pause(j->raw, true);
     }
-    if (js->live > DOOR_JOINS_MAX) {
-        join_refuse(j, 503, "too many connections are joined here");
-        return;
-    }
-    struct err e = net_timer_start(js->net, js->join_ms, 0, on_timeout, j, &j->timer);
+    struct err e = check_share(js, j);
+    if (!e.code) e = net_timer_start(js->net, js->limits.wait_ms, 0, on_timeout, j, &j->timer);
     if (e.code)
         join_refuse(j, 503, e.why);
     else
@@ -552,14 +564,14 @@ void joins_count(const struct joins *js, struct door_counts *out)
     };
 }
 
-struct joins *joins_create(struct net *n, uint32_t join_ms)
+struct joins *joins_create(struct net *n, const struct join_limits *limits)
 {
     struct joins *js    = calloc(1, sizeof *js);
     uint32_t      slots = map_slots_for(DOOR_NODES_MAX);
     check(js);
-    js->net     = n;
-    js->join_ms = join_ms;
-    js->slots   = calloc(slots, sizeof *js->slots);
+    js->net    = n;
+    js->limits = *limits;
+    js->slots  = calloc(slots, sizeof *js->slots);
     check(js->slots);
     map_init(&js->map, js->slots, slots, js->offers, sizeof js->offers[0], offsetof(struct offer, id));
     ring_init(&js->joins);

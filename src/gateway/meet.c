@@ -380,6 +380,7 @@ static void on_tick(void *ctx)
     bool         fast   = m->unseen && now_ms < m->fast_until_ms;
     uint64_t     every  = fast ? GATEWAY_SEEN_FAST_MS : GATEWAY_SEEN_SLOW_MS;
     drop_stale(m, now_ms);
+    m->calls->on_seen(m->ctx); /* what was too much at once, or waited for its other half */
     if (every < m->read_took_ms * READ_SHARE) every = m->read_took_ms * READ_SHARE;
     if (now_ms - m->read_ms + GATEWAY_SEEN_FAST_MS / 2 < every || m->points[0].reading || m->points[1].reading)
         return;

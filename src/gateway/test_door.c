@@ -84,6 +84,39 @@ static void a_user_who_leaves_takes_his_tunnel_with_him(void **state)
     nothing_is_left();
 }
 
+/* Joins of that cluster by that user, which wait; so many in all are let in. */
+static void fill(struct end *users, unsigned count, uint8_t which, const char *user, unsigned live)
+{
+    uint64_t by_ms = net_now_ms(net) + PATIENCE_MS;
+    for (unsigned i = 0; i < count; i++) {
+        struct ticket t       = ticket_for(TICKET_JOIN, "dashboard");
+        t.cluster.id.bytes[0] = which;
+        snprintf(t.user, sizeof t.user, "%s", user);
+        dial_as(&users[i], "/.ionet/join?service=dashboard", written(&t, &network_key), NULL);
+    }
+    while (door_counts(door).live != live && net_now_ms(net) < by_ms) uv_run(net_uv_loop(net), UV_RUN_ONCE);
+    assert_int_equal(door_counts(door).live, live);
+}
+
+static void neither_a_cluster_nor_a_user_takes_the_whole_door(void **state)
+{
+    (void)state;
+    struct end users[JOINS_A_USER + 1], one_more;
+    fill(users, JOINS_A_CLUSTER, 1, "somebody", JOINS_A_CLUSTER);
+    fill(&one_more, 1, 1, "somebody", JOINS_A_CLUSTER);
+    turn_until(&one_more.over);
+    assert_string_equal(one_more.why, "status 503");
+    fill(users + JOINS_A_CLUSTER, JOINS_A_USER - JOINS_A_CLUSTER, 2, "somebody", JOINS_A_USER);
+    fill(&one_more, 1, 2, "somebody", JOINS_A_USER); /* that cluster has room, but he has none */
+    turn_until(&one_more.over);
+    assert_string_equal(one_more.why, "status 503");
+    fill(users + JOINS_A_USER, 1, 2, "another", JOINS_A_USER + 1);
+    end_close(&users[0]);
+    fill(users, 1, 1, "somebody", JOINS_A_USER + 1); /* one left: there is room again */
+    for (int i = 0; i <= JOINS_A_USER; i++) end_close(&users[i]);
+    nothing_is_left();
+}
+
 static void what_one_worker_refuses_another_may_have(void **state)
 {
     (void)state;
@@ -291,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_join_waits_for_a_tunnel),
         cmocka_unit_test(a_join_that_nobody_takes_is_refused_in_time),
         cmocka_unit_test(a_user_who_leaves_takes_his_tunnel_with_him),
+        cmocka_unit_test(neither_a_cluster_nor_a_user_takes_the_whole_door),
         cmocka_unit_test(what_one_worker_refuses_another_may_have),
         cmocka_unit_test(a_join_without_a_node_goes_to_the_head_that_dialled_last),
         cmocka_unit_test(a_join_waits_for_the_head_and_takes_no_other_node_meanwhile),

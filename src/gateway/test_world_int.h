@@ -25,7 +25,9 @@
 
 #define DOMAIN "test.internal"
 #define PATIENCE_MS 6000
-#define JOIN_MS 400
+#define JOIN_MS 1000
+#define JOINS_A_CLUSTER 3
+#define JOINS_A_USER 5
 
 static char              folder[64];
 static struct net       *net;
@@ -61,9 +63,12 @@ static inline int open_world(void **state)
     pass_init(pass, seeds[2], (struct instant){ sys_wall_now().ms - 1000 });
     pass_set_signer(pass, network_public.bytes);
     if (net_open(&net).code || net_timer_start(net, 5, 5, on_pulse, NULL, NULL).code) return -1;
-    struct door_options o = {
-        .net = net, .pass = pass, .listen = "127.0.0.1", .cert_path = cert, .key_path = key, .join_ms = JOIN_MS
-    };
+    struct door_options o = { .net       = net,
+                              .pass      = pass,
+                              .listen    = "127.0.0.1",
+                              .cert_path = cert,
+                              .key_path  = key,
+                              .joins     = { JOIN_MS, JOINS_A_CLUSTER, JOINS_A_USER } };
     door_init(&o, &door);
     return door_open(door, DOMAIN).code != ERR_NONE;
 }

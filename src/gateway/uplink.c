@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SEEN_FRAMES_A_TURN 8 /* a thousand places in 50 ms: ionetd's queue is everybody's */
+
 static void send_frame(struct gateway *g, enum link_kind kind, const void *message)
 {
     static char room[LINK_FRAME_BYTES_MAX];
@@ -48,7 +50,7 @@ void uplink_send_seen(struct gateway *g)
 {
     static struct gw_seen seen;
     if (!g->uplink.welcome) return;
-    while (meet_take_unsent(g->meet, &seen)) {
+    for (unsigned frames = 0; frames < SEEN_FRAMES_A_TURN && meet_take_unsent(g->meet, &seen); frames++) {
         for (uint32_t i = 0; i < seen.places_count; i++)
             log_info("meet.seen", LOG_ID("node", seen.places[i].node), LOG_TEXT("a", seen.places[i].seen_a),
                      LOG_TEXT("b", seen.places[i].seen_b));

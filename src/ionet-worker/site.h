@@ -58,6 +58,8 @@ struct node {
     uint64_t               line_ms; /* when a line of it was last heard */
     struct tunnel         *tunnels;
     struct try            *tries;
+    char                   refused[64]; /* the service that was refused last, */
+    const char            *refused_why; /* static; null: it has been there since */
     uint64_t               cpu_us, cpu_at_ms;
 };
 

@@ -74,6 +74,10 @@ static void a_node_serves_is_witnessed_and_reached_and_leaves_nothing(void **sta
     world_until(&w, strstr(echo->got, "caller 1\nsay it again\n"));
     struct world_tunnel *none = world_join(&w, "nonsense");
     world_until(&w, strstr(none->got, "no there is no such service on this node\n"));
+    struct world_tunnel *still_none = world_join(&w, "nonsense");
+    world_until(&w, strstr(still_none->got, "no there is no such service on this node\n"));
+    assert_int_equal(world_shell("[ $(grep -c tunnel.refused %s/worker.log) = 1 ]", w.dir),
+                     0); /* it is said once */
     struct world_tunnel *logs = world_join(&w, "logs");
     world_until(&w, strstr(logs->got, "ok\nserving with ") && strstr(logs->got, "caller 1\n"));
     struct world_tunnel *last = world_join(&w, "logs");

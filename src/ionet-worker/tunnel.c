@@ -62,6 +62,17 @@ static void tell(struct tunnel *t, enum worker_tunnel what)
     if (!node_is_over(t->node)) site_step(t->node->site, &in);
 }
 
+/* A service that is down is asked for every second: it is said once, and again after it was there. */
+static void note_refused(struct tunnel *t, const char *why)
+{
+    struct node *n = t->node;
+    if (n->refused_why == why && strcmp(n->refused, t->service) == 0) return;
+    n->refused_why = why;
+    memcpy(n->refused, t->service, sizeof n->refused);
+    log_info("tunnel.refused", LOG_ID("node", n->ref.node), LOG_TEXT("service", t->service),
+             LOG_TEXT("why", why));
+}
+
 static void refuse(struct tunnel *t, const char *why)
 {
     char        room[256];
@@ -69,8 +80,7 @@ static void refuse(struct tunnel *t, const char *why)
     text_add(&line, STR("no "));
     text_add(&line, str_from(why));
     text_add_char(&line, '\n');
-    log_info("tunnel.refused", LOG_ID("node", t->node->ref.node), LOG_TEXT("service", t->service),
-             LOG_TEXT("why", why));
+    note_refused(t, why);
     t->state = TUNNEL_OVER;
     net_raw_pause(t->raw, false); /* to see the gateway close */
     net_raw_send(t->raw, text_str(&line));
@@ -114,6 +124,7 @@ static void on_dialed(void *ctx, struct err e, int fd)
         return;
     }
     t->state = TUNNEL_JOINED;
+    if (strcmp(t->node->refused, t->service) == 0) t->node->refused_why = NULL;
     net_raw_send(t->raw, STR("ok\n"));
     if (t->early_len) net_raw_send(inner, (struct str){ t->early, t->early_len });
     t->splice = net_splice(t->raw, inner, on_splice_over, t);

@@ -321,7 +321,7 @@ void conn_learn_peer(struct conn *c)
 }
 
 /* How long what was sent may go unacknowledged. For Linux that is also how long a reader who lives may keep its window
- * shut, so the patient leave it to the system's own retries, about a quarter of an hour. */
+ * shut, so for the patient it is looked at otherwise: conn_is_lost. */
 static void conn_limit_silence(struct conn *c)
 {
     uv_os_fd_t fd;
@@ -436,6 +436,18 @@ void conn_be_patient(struct conn *c)
 {
     c->patient = true;
     conn_limit_silence(c);
+}
+
+/* Whoever keeps his window shut acknowledges at least that it is asked about. What is no TCP socket is never lost. */
+bool conn_is_lost(const struct conn *c)
+{
+    uv_os_fd_t      fd;
+    struct tcp_info info = { .tcpi_state = 0 };
+    socklen_t       size = sizeof info;
+    if (uv_fileno((const uv_handle_t *)&c->tcp, &fd) || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return false;
+    bool in_vain = info.tcpi_retransmits >= CONN_LOST_TRIES || info.tcpi_probes >= CONN_LOST_TRIES;
+    return in_vain && info.tcpi_last_ack_recv >= CONN_LOST_MS;
 }
 
 void conn_touch(struct conn *c)

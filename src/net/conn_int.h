@@ -12,6 +12,8 @@
 #include <openssl/ssl.h>
 
 #define CONN_STALL_MS 30000           /* what is to be sent must move in that time */
+#define CONN_LOST_MS 20000            /* a patient one's peer that acknowledges nothing for so long, */
+#define CONN_LOST_TRIES 3             /* not even what was sent again so often, is gone */
 #define CONN_PROBE_AFTER_S 15         /* of silence; libuv then probes ten times, each second */
 #define CONN_LINGER_MS 2000           /* how long the end of the peer is awaited after our last byte */
 #define CONN_BEHIND_MAX (1024 * 1024) /* a reader further behind is cut, where nothing holds the writer back */
@@ -77,6 +79,7 @@ void   conn_write(struct conn *c, struct str bytes);
 size_t conn_waiting(const struct conn *c);
 void   conn_pause(struct conn *c, bool pause);
 void   conn_be_patient(struct conn *c);
+bool   conn_is_lost(const struct conn *c);
 void   conn_touch(struct conn *c);
 void   conn_deadline(struct conn *c, uint64_t after_ms); /* 0: none */
 void   conn_end(struct conn *c);                         /* a half-close, after what waits */

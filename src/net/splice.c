@@ -4,6 +4,7 @@
 
 #define SPLICE_HIGH_BYTES \
     (256 * 1024) /* more than this waiting to go out stops the reading at the other side */
+#define SPLICE_LOOK_MS 5000
 
 struct side {
     struct net_splice *splice;
@@ -14,10 +15,11 @@ struct side {
 };
 
 struct net_splice {
-    struct side a;
-    struct side b;
-    net_on_over call;
-    void       *ctx;
+    struct side       a;
+    struct side       b;
+    struct net_timer *timer;
+    net_on_over       call;
+    void             *ctx;
 };
 
 static void side_on_bytes(void *ctx, struct net_raw *r, struct str bytes)
@@ -56,6 +58,7 @@ static void side_on_close(void *ctx, const char *why)
         if (!s->ended || !s->other->ended) net_raw_close(s->other->raw);
         return;
     }
+    net_timer_stop(splice->timer);
     splice->call(splice->ctx, splice->a.carried, splice->b.carried);
     free(splice);
 }
@@ -74,12 +77,23 @@ static void side_init(struct side *s, struct net_splice *splice, struct net_raw 
     net_raw_pause(r, false);
 }
 
+/* A machine that vanished says nothing, and while bytes are on their way to it the system does not ask either. */
+static void on_look(void *ctx)
+{
+    struct net_splice *s     = ctx;
+    struct net_raw    *raw[] = { s->a.raw, s->b.raw };
+    for (int i = 0; i < 2; i++)
+        if (raw[i] && conn_is_lost(raw[i]->conn)) net_raw_close(raw[i]);
+}
+
 struct net_splice *net_splice(struct net_raw *a, struct net_raw *b, net_on_over call, void *ctx)
 {
     check(a->conn && b->conn && a != b);
     struct net_splice *s = loop_alloc(sizeof *s);
     s->call              = call;
     s->ctx               = ctx;
+    /* Refused only by a loop that stops. */
+    if (net_timer_start(a->net, SPLICE_LOOK_MS, SPLICE_LOOK_MS, on_look, s, &s->timer).code) s->timer = NULL;
     side_init(&s->a, s, a, &s->b);
     side_init(&s->b, s, b, &s->a);
     if (a->conn->got_end) side_on_end(&s->a, a);

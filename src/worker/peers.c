@@ -219,12 +219,25 @@ static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer
     p->set_at_ms  = now_ms;
 }
 
+static bool say(struct worker *w, struct worker_node *n, struct worker_peer *p, enum worker_action_kind kind,
+                uint64_t now_ms, struct worker_actions *out)
+{
+    if (now_ms >= n->said_ms + 1000) {
+        n->said_ms = now_ms;
+        n->said    = 0;
+    }
+    if (!w->link_up || n->said == WORKER_WORDS_A_SECOND || !act_on(w, n, p, kind, out)) return false;
+    n->said++;
+    return true;
+}
+
 /* A try that comes too late for this list is made in the next step, and so is a word about it: it must come after the move. */
-static void try_peer(struct worker *w, struct worker_node *n, struct worker_peer *p, struct worker_actions *out)
+static void try_peer(struct worker *w, struct worker_node *n, struct worker_peer *p, uint64_t now_ms,
+                     struct worker_actions *out)
 {
     if (p->try_due) p->try_due = !act_on(w, n, p, ACT_TRY_PEER, out);
     if (p->move_due) p->move_due = !act_on(w, n, p, ACT_MOVE_PEER, out);
-    if (p->reached_due && !p->move_due && w->link_up) p->reached_due = !act_on(w, n, p, ACT_SEND_REACHED, out);
+    if (p->reached_due && !p->move_due) p->reached_due = !say(w, n, p, ACT_SEND_REACHED, now_ms, out);
 }
 
 static void poke(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out)
@@ -247,10 +260,10 @@ void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, 
         }
         if (!p->is_set && n->has_read && now_ms >= p->set_at_ms) set_peer(w, n, p, now_ms, out);
         /* The other side was told at the same time, and may wait before it starts. */
-        if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS && w->link_up)
-            p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
-        try_peer(w, n, p, out);
-        if (is_mute(p) && w->link_up) p->silent_sent = act_on(w, n, p, ACT_SEND_SILENT, out);
+        if (needs_answer(p) && now_ms >= p->set_at_ms + MESH_PUNCH_LATER_MS + MESH_PUNCH_MS)
+            p->silent_sent = say(w, n, p, ACT_SEND_SILENT, now_ms, out);
+        try_peer(w, n, p, now_ms, out);
+        if (is_mute(p)) p->silent_sent = say(w, n, p, ACT_SEND_SILENT, now_ms, out);
         unanswered = unanswered || needs_answer(p);
         i++;
     }

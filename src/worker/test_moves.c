@@ -191,6 +191,45 @@ static void what_was_reached_while_the_link_is_down_is_said_when_it_is_up(void *
     assert_string_equal(done(), "reached a");
 }
 
+static uint32_t silents_of_a_second(void)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < 100; i++) {
+        tick_after(10);
+        for (bool more = true; more;) {
+            for (uint32_t k = 0; k < out.count; k++) count += out.list[k].kind == ACT_SEND_SILENT;
+            more = out.more;
+            if (more) step(input(IN_TICK));
+        }
+    }
+    return count;
+}
+
+/* A cluster of many whose nodes hear none of each other: told of in time, and not all at once. */
+static void many_that_are_silent_are_told_of_little_by_little(void **state)
+{
+    (void)state;
+    enum { MANY = 600 };
+    struct mesh_map m     = new_map(true);
+    uint32_t        words = 0;
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct mesh_peer *p = &m.peers[m.peers_count++];
+        *p = (struct mesh_peer){ .via = MESH_DIRECT, .endpoint = "198.51.100.7:4000", .valid = { 100000 } };
+        memcpy(p->key, &i, sizeof i);
+        p->key[31] = 1;
+        mesh_address(i + 3, p->address);
+        if (m.peers_count < MESH_PEERS_A_MESSAGE && i + 1 < MANY) continue;
+        tell(&m);
+        m = new_map(false);
+    }
+    for (int second = 0; second < 6; second++) {
+        uint32_t said = silents_of_a_second();
+        assert_true(said <= 2 * WORKER_WORDS_A_SECOND);
+        words += said;
+    }
+    assert_int_equal(words, MANY);
+}
+
 /* ---- the gateway moves -------------------------------------------------------------------------------------- */
 
 static void tunnel(enum worker_tunnel what)
@@ -262,6 +301,7 @@ int main(void)
         TEST(a_peer_that_is_not_reached_stays_as_it_is_and_is_tried_whenever_that_is_told),
         TEST(one_that_was_reached_and_is_told_to_be_relayed_goes_back),
         TEST(what_was_reached_while_the_link_is_down_is_said_when_it_is_up),
+        TEST(many_that_are_silent_are_told_of_little_by_little),
         TEST(tunnels_that_wait_where_the_gateway_was_are_dropped),
         TEST(while_the_gateway_is_away_one_tunnel_knocks_and_never_pauses_long),
     };

@@ -48,10 +48,11 @@
 #define WORKER_WATCH_MS \
     1000 /* so often is looked whether peers are still heard, and 1 ms later for each of them */
 #define WORKER_WATCHES_UNHEARD \
-    2                           /* so often in a row a peer that was spoken to was not heard: something moved */
-#define WORKER_POKE_MS 3000     /* the meeting points are shown where we are now at most so often */
-#define WORKER_OWED_MS 20000    /* WireGuard answers data within 10 s, if only by an empty packet */
-#define WORKER_STARTED_MS 10000 /* a container that ran so long is past its start */
+    2                       /* so often in a row a peer that was spoken to was not heard: something moved */
+#define WORKER_POKE_MS 3000 /* the meeting points are shown where we are now at most so often */
+#define WORKER_WORDS_A_SECOND 250 /* about peers: of some thousand at once the network would cut the link */
+#define WORKER_OWED_MS 20000      /* WireGuard answers data within 10 s, if only by an empty packet */
+#define WORKER_STARTED_MS 10000   /* a container that ran so long is past its start */
 
 /* Which start of which node. */
 struct worker_ref {
@@ -114,6 +115,8 @@ struct worker_node {
     uint64_t           read_at_ms;
     uint64_t           watched_at_ms, poked_at_ms;
     bool               poke_due;
+    uint64_t           said_ms; /* the second in which so many words were said about peers */
+    uint32_t           said;
 
     struct worker_seen {
         struct witness_entry entry;
