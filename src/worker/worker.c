@@ -112,7 +112,7 @@ static void node_create(struct worker *w, const struct assignment *a)
         if (w->nodes[i].step == STEP_FREE) n = &w->nodes[i];
     if (!n) return; /* a later step finds room */
 
-    memset(n, 0, sizeof *n);
+    memset(n, 0, offsetof(struct worker_node, peers));
     n->assignment    = *a;
     n->ref           = ref_of(a);
     n->paid_until_ms = w->desired_at_ms + (uint64_t)a->paid.ms;

@@ -108,20 +108,15 @@ struct worker_node {
     uint32_t          cpu_milli;
     uint64_t          memory_bytes;
 
-    struct worker_peer peers[WORKER_PEERS_MAX];
-    uint32_t           peers_count;
-    bool               has_map; /* since this worker started: what the device holds besides is removed */
-    bool               reading, has_read;
-    uint64_t           read_at_ms;
-    uint64_t           watched_at_ms, poked_at_ms;
-    bool               poke_due;
-    uint64_t           said_ms; /* the second in which so many words were said about peers */
-    uint32_t           said;
+    uint32_t peers_count;
+    bool     has_map; /* since this worker started: what the device holds besides is removed */
+    bool     reading, has_read;
+    uint64_t read_at_ms;
+    uint64_t watched_at_ms, poked_at_ms;
+    bool     poke_due;
+    uint64_t said_ms; /* the second in which so many words were said about peers */
+    uint32_t said;
 
-    struct worker_seen {
-        struct witness_entry entry;
-        uint64_t             line; /* number of the last line that named it */
-    } seen[WORKER_SEEN_MAX];       /* in order of index */
     uint32_t seen_count;
     uint64_t line, line_ms; /* number and time of the last line; 0: none yet */
     bool     witness_runs, witness_dirty, names_itself;
@@ -130,6 +125,13 @@ struct worker_node {
     uint32_t tunnels_idle, tunnels_dialing;
     uint64_t tunnels_retry_ms, tunnels_wait_ms;
     bool     tunnels_moved; /* those that wait do so where the gateway was */
+
+    /* Beyond their counts these hold nothing, not even zeros: a new node costs what it uses. */
+    struct worker_peer peers[WORKER_PEERS_MAX];
+    struct worker_seen {
+        struct witness_entry entry;
+        uint64_t             line; /* number of the last line that named it */
+    } seen[WORKER_SEEN_MAX];       /* in order of index */
 };
 
 struct worker_image {
