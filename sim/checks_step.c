@@ -279,14 +279,26 @@ static void take_quote(struct sim *s, const struct quote *q)
         broken(s, "price-lowest", "%ld is not the lowest price for %u", q->price.micros, q->quantity);
 }
 
+/* ---- links --------------------------------------------------------------------------------------------------------------- */
+
+/* One machine is linked as one device. */
+static void take_link(struct sim *s, struct id machine)
+{
+    uint32_t linked = 0;
+    for (const struct device *d = NULL; (d = table_next(&s->control.n.devices, d));)
+        linked += d->session && id_eq(d->machine, machine);
+    if (linked > 1) broken(s, "machine-once", "a machine is linked as %u devices", linked);
+}
+
 /* ---- a step --------------------------------------------------------------------------------------------------------------- */
 
-static void take(struct sim *s, const struct record_type *type, const void *record)
+static void take(struct sim *s, const struct change *c)
 {
-    if (type == &ledger_account_type) take_account(s, record);
-    if (type == &cluster_type) take_cluster(s, record);
-    if (type == &node_type) take_node(s, record);
-    if (type == &relay_type) take_relay(s, record, false);
+    if (c->type == &relay_type) take_relay(s, c->record, c->removed);
+    if (c->removed) return;
+    if (c->type == &ledger_account_type) take_account(s, c->record);
+    if (c->type == &cluster_type) take_cluster(s, c->record);
+    if (c->type == &node_type) take_node(s, c->record);
 }
 
 static void check_whole(struct sim *s)
@@ -300,14 +312,11 @@ static void check_whole(struct sim *s)
 void checks_step(struct sim *s, const struct input *in)
 {
     const struct effects *out = &s->control.out;
+    if (in->kind == INPUT_LINK_UP && in->link.purpose == TOKEN_DEVICE) take_link(s, in->link.machine);
     if (!out->change_count) return;
     for (uint32_t i = 0; i < out->change_count; i++)
-        if (out->changes[i].type == &relay_type && out->changes[i].removed)
-            take_relay(s, out->changes[i].record, true);
-    for (uint32_t i = 0; i < out->change_count; i++)
         if (out->changes[i].type == &transfer_type) take_transfer(s, out->changes[i].record);
-    for (uint32_t i = 0; i < out->change_count; i++)
-        if (!out->changes[i].removed) take(s, out->changes[i].type, out->changes[i].record);
+    for (uint32_t i = 0; i < out->change_count; i++) take(s, &out->changes[i]);
     for (uint32_t i = 0; i < out->change_count; i++) {
         const struct change *c = &out->changes[i];
         if (c->type == &cluster_type) check_cluster(s, ((const struct cluster *)c->record)->id.id);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 #define COPY_MS 15000
-#define END_MS 2500 /* what is to end has been asked to by then */
+#define SETTLES_MS 10000 /* it has ended just now */
+#define END_MS 2500      /* what is to end has been asked to by then */
 
 /* ---- what is sent ---------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +72,7 @@ void checks_observed(struct sim *s, const struct machine *m, const struct observ
 void checks_copy(struct sim *s, struct machine *m)
 {
     const struct device *d = network_device(&s->control.n, m->id);
+    if (m->lies & LIE_TWICE) return; /* refused for that */
     if (!d || d->state >= DEVICE_HELD || !m->link_welcome || m->session != m->copied_session ||
         s->control.run != m->copied_run) {
         m->copied_session = m->session;
@@ -143,6 +145,7 @@ void checks_rest_live(struct sim *s)
     for (const struct cluster *c = NULL; (c = table_next(&n->clusters, c));) {
         if (!cluster_is_live(c)) continue;
         if (c->state == CLUSTER_HEALING && !any_fits(s, c)) continue;
+        if (c->state == CLUSTER_ENDING && instant_since(n->meta.now, c->ends).ms < SETTLES_MS) continue;
         if (c->state != CLUSTER_READY || c->nodes_alive != c->size)
             broken(s, "rest-ready", "a cluster stays %s, %u of %u alive", cluster_state_names[c->state],
                    c->nodes_alive, c->size);

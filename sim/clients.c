@@ -39,6 +39,15 @@ static void sign_in(struct sim *s, struct client *c)
     s->keys_made++;
     memcpy(l->in.sign_in.key_hash + 1, &s->keys_made, sizeof s->keys_made);
     memcpy(l->in.sign_in.public_key, c->key, sizeof c->key);
+    memcpy(c->key_hash, l->in.sign_in.key_hash, sizeof c->key_hash);
+    ask(s, c, l);
+}
+
+/* Signs out. */
+static void end_key(struct sim *s, struct client *c)
+{
+    struct letter *l = letter_new(INPUT_KEY_END, NULL, 0);
+    l->in.subject    = network_tag(c->key_hash);
     ask(s, c, l);
 }
 
@@ -164,6 +173,7 @@ void client_turn(struct sim *s, struct client *c)
     if (c->request && s->now_ms - c->asked_ms < PATIENCE_MS) return;
     c->request = 0;
     if (!c->is_in || (c->keys < KEYS_MAX && below(s, 200) == 0)) return sign_in(s, c);
+    if (s->is_faulty && below(s, 300) == 0) return end_key(s, c);
     if (c->is_operator) return operate(s, c);
     if (c->is_supplier) return supply(s, c);
     if (s->is_faulty) use(s, c);

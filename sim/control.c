@@ -7,6 +7,7 @@
 
 #define TURN_INPUTS_MAX 64
 #define COMMIT_MS_MAX 20
+#define COMMIT_SLOW_MS_MAX 4000 /* of one in a thousand */
 
 static const struct network_limits limits = {
     .accounts_max = 32,
@@ -156,7 +157,8 @@ static void step(struct sim *s, const struct input *in)
 
 static int64_t downtime(struct sim *s)
 {
-    return 100 + (int64_t)below(s, (uint64_t)(below(s, 8) ? 5000 : s->plan.outage_ms));
+    int64_t least_ms = s->control.disk_is_full ? 10000 : 100;
+    return least_ms + (int64_t)below(s, (uint64_t)(below(s, 8) ? 5000 : s->plan.outage_ms));
 }
 
 void control_turn(struct sim *s)
@@ -172,12 +174,14 @@ void control_turn(struct sim *s)
         free(l);
     }
     bool commits = s->store.dirty_count > 0;
-    if (commits && strikes(s, s->plan.crash, 10000)) return control_crash(s, downtime(s)); /* or a full disk */
+    bool fails   = c->disk_is_full && s->is_faulty; /* then nobody is told anything */
+    if (commits && (fails || strikes(s, s->plan.crash, 10000))) return control_crash(s, downtime(s));
     store_commit(&s->store);
     c->commits += commits;
     if (commits && strikes(s, s->plan.crash, 10000)) return control_crash(s, downtime(s));
     tell_all(s);
-    if (c->up && c->queue_count) turn_soon(s, commits ? (int64_t)below(s, COMMIT_MS_MAX) : 0);
+    if (c->up && c->queue_count)
+        turn_soon(s, commits ? (int64_t)below(s, strikes(s, 1, 1000) ? COMMIT_SLOW_MS_MAX : COMMIT_MS_MAX) : 0);
 }
 
 /* ---- lives ----------------------------------------------------------------------------------------------------------- */
@@ -246,8 +250,9 @@ void control_start(struct sim *s)
     checks_begin(s);
     random_bytes(s, in.start.chance, sizeof in.start.chance);
     step(s, &in);
-    store_commit(&s->store);
     c->held_count = 0; /* nobody is there yet to be told */
+    if (c->disk_is_full && s->is_faulty) return control_crash(s, downtime(s));
+    store_commit(&s->store);
     if (c->n.meta.epoch <= c->epoch)
         broken(s, "epoch-grows", "epoch %lu follows %lu", c->n.meta.epoch, c->epoch);
     c->epoch = c->n.meta.epoch;

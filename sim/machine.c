@@ -62,6 +62,11 @@ void machine_close(struct machine *m)
     free(m->disk);
 }
 
+static int64_t below_ms(struct sim *s, uint64_t most)
+{
+    return (int64_t)below(s, most);
+}
+
 /* ---- the disk --------------------------------------------------------------------------------------------------------- */
 
 /* Either the file is replaced, or it stays: and the program may be killed on either side of that. */
@@ -73,7 +78,7 @@ static void save(struct sim *s, struct machine *m)
     worker_save(m->w, (uint64_t)machine_clock(s, m), fails ? &lost : m->disk);
     m->save_failed = fails;
     m->has_saved |= !fails;
-    if (dies) return machine_crash(s, m, 200 + (int64_t)below(s, 5000));
+    if (dies) return machine_crash(s, m, 200 + below_ms(s, 5000));
     if (!fails) machine_step(s, m, (struct worker_input){ .kind = IN_SYNCED });
 }
 
@@ -105,16 +110,17 @@ static void connect_later(struct sim *s, struct machine *m)
 
 static struct letter *hello(struct sim *s, const struct machine *m, const uint8_t instance[16])
 {
-    (void)s;
-    struct letter *l     = letter_new(INPUT_LINK_UP, NULL, 0);
-    l->in.link.purpose   = TOKEN_DEVICE;
-    l->in.link.has_token = !m->is_enrolled;
+    struct letter        *l   = letter_new(INPUT_LINK_UP, NULL, 0);
+    bool                  lie = m->lies & LIE_TWICE && s->is_faulty;
+    const struct machine *is  = lie ? &s->machines[m->place / 2] : m;
+    l->in.link.purpose        = TOKEN_DEVICE;
+    l->in.link.has_token      = !m->is_enrolled;
     memcpy(l->in.link.public_key, m->key, sizeof m->key);
     memcpy(l->in.link.instance, instance, 16);
     memcpy(l->in.link.token_hash, m->token, sizeof m->token);
     memcpy(l->in.link.name, "machine", 8);
-    l->in.link.machine.bytes[0] = (uint8_t)(m->place + 1);
-    memcpy(l->in.link.machine.bytes + 1, &m->boots, sizeof m->boots);
+    l->in.link.machine.bytes[0] = (uint8_t)(is->place + 1);
+    memcpy(l->in.link.machine.bytes + 1, &is->boots, sizeof is->boots);
     return l;
 }
 
@@ -192,7 +198,10 @@ void machine_step(struct sim *s, struct machine *m, struct worker_input in)
         s->sum->worker_inputs++;
         mix(s, (uint64_t)in.kind << 32 ^ out.count << 8 ^ m->place ^ (uint64_t)out.observe << 40);
         if (out.save) save(s, m);
-        for (uint32_t i = 0; i < out.count && m->run == run; i++) site_act(s, m, &out.list[i]);
+        for (uint32_t i = 0; i < out.count && m->run == run; i++) {
+            site_act(s, m, &out.list[i]);
+            if (m->run == run && strikes(s, s->plan.crash, 40000)) machine_crash(s, m, below_ms(s, 5000));
+        }
         if (m->run != run) return; /* it died */
         if (out.observe) observe(s, m);
         in = (struct worker_input){ .kind = IN_TICK };

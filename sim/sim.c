@@ -1,6 +1,7 @@
 /* sim.c: the world's clock: what happens next happens, until it has been enough; then all must come to rest. */
 #include "sim_int.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,9 +9,10 @@
 #include <string.h>
 
 #define BEGIN_MS 1700000000000
-#define MEND_MS 60000        /* until all are linked again */
-#define REST_MS 240000       /* until all that lives is ready */
-#define REST_ENDED_MS 60000  /* and, ended, is settled */
+#define MEND_MS 60000       /* until all are linked again */
+#define REST_MS 240000      /* until all that lives is ready */
+#define REST_ENDED_MS 60000 /* and, ended, is settled */
+#define LARGE_BYTES (1 << 18)
 #define THINGS_CHECK_MS 1000 /* between two looks at what really runs */
 
 static jmp_buf     stop; /* where a broken promise leads */
@@ -64,6 +66,8 @@ static void choose_plan(struct sim *s)
                     .loss           = below(s, 3) ? (uint32_t)below(s, 100) : 0,
                     .repeat         = below(s, 3) ? (uint32_t)below(s, 100) : 0,
                     .crash          = below(s, 3) ? (uint32_t)below(s, p->is_long ? 4 : 30) : 0,
+                    .fails          = (uint32_t)below(s, 60),
+                    .mutes          = below(s, 4) ? 0 : (uint32_t)below(s, 20),
                     .liars          = below(s, 2) ? (uint32_t)below(s, 50) : 0,
                     .drift_ppm_most = (uint32_t)below(s, 1000),
                     .jump_ms        = below(s, 2) ? (int64_t)below(s, 60000) : 0,
@@ -158,12 +162,34 @@ static void happen(struct sim *s, struct event *e)
     check(false);
 }
 
+/* The machine whose worker's process the event is for; null if it is for none's. */
+static const struct machine *worker_of(const struct sim *s, const struct event *e)
+{
+    const struct parcel *p = e->what;
+    if (e->kind == EVENT_WORKER_TICK || e->kind == EVENT_DONE) return &s->machines[e->who];
+    if (e->kind == EVENT_CONNECT && e->who < MACHINES_MAX) return &s->machines[e->who];
+    if (e->kind == EVENT_PARCEL && p->kind != PARCEL_REPLY && e->run >> 32 == END_WORKER)
+        return &s->machines[(uint32_t)e->run];
+    if (e->kind != EVENT_LINE) return NULL;
+    const struct thing *t = table_at(&s->things, e->who);
+    return &s->machines[t->machine];
+}
+
+static bool stands_still(struct sim *s, const struct event *e)
+{
+    const struct machine *m = worker_of(s, e);
+    if (!m || !m->is_up || s->now_ms >= m->still_until_ms || !s->is_faulty) return false;
+    later(s, m->still_until_ms - s->now_ms, e->kind, e->who, e->run, e->what);
+    return true;
+}
+
 static bool go_on(struct sim *s)
 {
     struct event e;
     check(events_take(&s->events, &e));
     if (s->now_ms / THINGS_CHECK_MS != e.due_ms / THINGS_CHECK_MS) checks_things(s);
     s->now_ms = e.due_ms;
+    if (stands_still(s, &e)) return true;
     happen(s, &e);
     free(e.what);
     return true;
@@ -219,6 +245,7 @@ static void cease(struct sim *s)
         m->cut_network = m->cut_mesh = m->disk_is_full = false;
         m->copy_until_ms                               = 0;
         if (m->has_token) machine_start(s, m);
+        if (m->lies & LIE_TWICE) machine_crash(s, m, 100); /* its link stands on the lie */
     }
     for (uint32_t i = 0; i < s->plan.gates; i++) {
         s->gates[i].cut_network = false;
@@ -295,6 +322,7 @@ static bool lives(struct sim *s)
 
 bool sim_run(uint64_t seed, struct sim_figures *sum)
 {
+    mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* a worker's megabytes come zeroed, and most are never touched */
     struct sim *s = calloc(1, sizeof *s);
     check(s);
     s->seed         = seed;

@@ -30,6 +30,8 @@ struct plan {
     int64_t  outage_ms;      /* longest absence of the network */
     uint32_t loss, repeat;   /* of a thousand messages that may be lost */
     uint32_t crash;          /* of ten thousand commits and saves */
+    uint32_t fails;          /* of a thousand actions of a worker */
+    uint32_t mutes;          /* of a hundred tenants, who stop their witness */
     uint32_t liars;          /* of a hundred machines */
     uint32_t drift_ppm_most; /* of a machine's clock */
     int64_t  jump_ms;        /* of the network's clock, at most */
@@ -127,7 +129,7 @@ struct control {
     void                 *memory, *room;
     size_t                bytes;
     struct effects        out;
-    bool                  up, turn_is_due;
+    bool                  up, turn_is_due, disk_is_full;
     uint64_t              run, turns, commits, steps;
     int64_t               wall_ahead_ms; /* of the truth */
     uint64_t              epoch;         /* the last one that anybody was told */
@@ -154,7 +156,7 @@ struct thing {
     struct cluster_id cluster;
     uint32_t          machine, index;
     uint32_t          next; /* of its cluster: place + 1 */
-    bool              has_mesh, has_container, has_meets, has_witness, clean_asked;
+    bool              has_mesh, has_container, has_meets, has_witness, is_mute, clean_asked;
     uint8_t           key[MESH_KEY_BYTES];
     char              inside[MESH_ENDPOINT_TEXT];
     struct thing_peer peers[THING_PEERS_MAX];
@@ -186,7 +188,8 @@ enum lie {
     LIE_WITNESS = 1 << 3, /* its witness says what it likes */
     LIE_EPOCH   = 1 << 4, /* it has seen states of the network that are to come */
     LIE_KEY     = 1 << 5, /* shows the mesh keys of others */
-    LIE_ALL     = (1 << 6) - 1,
+    LIE_TWICE   = 1 << 6, /* it is the machine that another one is */
+    LIE_ALL     = (1 << 7) - 1,
 };
 
 struct machine {
@@ -220,6 +223,7 @@ struct machine {
     int64_t              copy_until_ms;              /* a copy of its state folder is about */
     uint64_t             copied_session, copied_run; /* of whom it has been refused since copied_at_ms */
     int64_t              copied_at_ms;
+    int64_t              still_until_ms; /* its worker's process stands still until then */
     int64_t              up_since_ms;
     uint64_t             seen_epoch, seen_version;
 };
@@ -254,7 +258,7 @@ struct gate {
 };
 
 struct client {
-    uint8_t           key[32];
+    uint8_t           key[32], key_hash[32]; /* key_hash: of the API key it has */
     struct account_id account;
     bool              is_operator, is_supplier, is_in;
     uint64_t          request; /* that it waits for; 0: none */

@@ -6,8 +6,6 @@
 #include <string.h>
 
 #define LINE_MS 1000
-#define FAILS 40          /* of a thousand actions */
-#define FAILS_FINAL 4     /* and for good */
 #define SPOKEN_BYTES 5000 /* between two looks at the mesh */
 #define LINE_TEXT 2048    /* of a witness */
 
@@ -38,8 +36,8 @@ static uint32_t image_of(const char *name)
 static struct err outcome(struct sim *s, const struct machine *m, enum worker_input_kind kind)
 {
     if (m->disk_is_full && kind != IN_CLEANED) return ERR(IO, "the disk is full");
-    if (strikes(s, FAILS, 1000)) return ERR(IO, "it failed");
-    if (kind != IN_CLEANED && strikes(s, FAILS_FINAL, 1000)) return ERR(MISSING, "it is not there");
+    if (strikes(s, s->plan.fails, 1000)) return ERR(IO, "it failed");
+    if (kind != IN_CLEANED && strikes(s, s->plan.fails, 10000)) return ERR(MISSING, "it is not there");
     return OK;
 }
 
@@ -304,6 +302,8 @@ void site_line(struct sim *s, const struct event *e)
         machine_step(s, m, (struct worker_input){ .kind = IN_WITNESS, .ref = { { t->id }, 1 } });
         return;
     }
+    later(s, LINE_MS, EVENT_LINE, e->who, e->run, NULL);
+    if (t->is_mute && s->is_faulty) return;
     text_add(&line, STR("alive"));
     for (struct thing *o = NULL; (o = thing_next(s, t->cluster.id, o));) {
         if (named_count == THING_PEERS_MAX || !sees(s, t, o)) continue;
@@ -316,7 +316,6 @@ void site_line(struct sim *s, const struct event *e)
     t->line_ms     = s->now_ms;
     t->named_count = named_count;
     memcpy(t->named, named, named_count * sizeof named[0]);
-    later(s, LINE_MS, EVENT_LINE, e->who, e->run, NULL);
     machine_step(s, m,
                  (struct worker_input){ .kind = IN_LINE, .ref = { { t->id }, 1 }, .text = text_str(&line) });
 }

@@ -46,6 +46,7 @@ void thing_start(struct sim *s, struct thing *t)
             broken(s, "device-runs-one", "machine %u runs two nodes at once", t->machine);
     }
     t->has_container = true;
+    t->is_mute       = below(s, 100) < s->plan.mutes;
     t->started_ms    = s->now_ms;
 }
 

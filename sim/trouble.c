@@ -100,6 +100,22 @@ static void move_clock(struct sim *s)
     s->control.wall_ahead_ms = (int64_t)below(s, (uint64_t)(2 * s->plan.jump_ms + 1)) - s->plan.jump_ms;
 }
 
+static void reset_link(struct sim *s, struct machine *m)
+{
+    if (!m->session) return;
+    struct parcel *p = parcel_new(PARCEL_CLOSED, NULL, 0);
+    p->session       = m->session;
+    later(s, 0, EVENT_PARCEL, 0, (uint64_t)END_WORKER << 32 | m->place, p);
+    link_drop(s, m->session, (int64_t)below(s, LINK_SILENT_MS));
+}
+
+/* Its worker's process gets no CPU; what runs, runs on. */
+static void stand_still(struct sim *s, struct machine *m)
+{
+    m->still_until_ms = s->now_ms + (int64_t)below(s, below(s, 3) ? 2000 : 20000);
+    if (m->up_since_ms < m->still_until_ms) m->up_since_ms = m->still_until_ms;
+}
+
 static void copy(struct sim *s, struct machine *m)
 {
     if (s->plan.liars == 0 || s->now_ms < m->copy_until_ms) return;
@@ -112,7 +128,7 @@ void trouble(struct sim *s)
     if (!s->is_faulty) return;
     later(s, 1 + (int64_t)below(s, (uint64_t)(2 * s->plan.trouble_ms)), EVENT_TROUBLE, 0, 0, NULL);
     struct machine *m = any_machine(s);
-    switch (below(s, 20)) {
+    switch (below(s, 24)) {
     case 0:
     case 1: return container_ends(s);
     case 2: return mesh_ends(s);
@@ -134,6 +150,10 @@ void trouble(struct sim *s)
     case 16: m->disk_is_full = !m->disk_is_full; return;
     case 17: m->moves++; return;
     case 18: return copy(s, m);
+    case 19: return reset_link(s, m);
+    case 20: return stand_still(s, m);
+    case 21: s->control.disk_is_full = below(s, 4) == 0; return;
+    case 22: s->control.disk_is_full = false; return;
     default: return;
     }
 }
