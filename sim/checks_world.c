@@ -136,12 +136,24 @@ static void check_node_serves(struct sim *s, const struct cluster *c, const stru
     check_mesh_rests(s, c, x);
 }
 
+/* Whatever was lost of it: each has its newest desired state. */
+static void check_told(struct sim *s, const struct device *d)
+{
+    const struct machine *m = machine_of(s, d->id.id);
+    if (d->state != DEVICE_READY || !m || !m->is_up) return;
+    if (instant_since(s->control.n.meta.now, d->told).ms < END_MS) return; /* it is under way */
+    if (m->w->desired.epoch != s->control.n.meta.epoch || m->w->desired.version != d->version)
+        broken(s, "rest-told", "machine %u has desired state %lu of %lu", m->place, m->w->desired.version,
+               d->version);
+}
+
 void checks_rest_live(struct sim *s)
 {
     const struct network *n = &s->control.n;
     for (const struct device *d = NULL; (d = table_next(&n->devices, d));)
         if (d->state != DEVICE_READY && d->state != DEVICE_RETIRED)
             broken(s, "rest-ready", "a device stays %s: %s", device_state_names[d->state], d->why);
+    for (const struct device *d = NULL; (d = table_next(&n->devices, d));) check_told(s, d);
     for (const struct cluster *c = NULL; (c = table_next(&n->clusters, c));) {
         if (!cluster_is_live(c)) continue;
         if (c->state == CLUSTER_HEALING && !any_fits(s, c)) continue;
