@@ -30,9 +30,10 @@
 _Static_assert(sizeof(union place) == RELAY_PLACE_BYTES, "a place is kept whole");
 
 struct side {
-    int          fd;
-    bool         is_known;
-    bool         has_seen;
+    int  fd;
+    bool is_known;
+    bool was_known; /* and has been heard since: another place of its is believed for what it was given */
+    bool has_seen;
     union place  place;        /* where its packets come from, and the other's go to */
     uint8_t      seen[16];     /* address only, IPv4 mapped */
     uint8_t      mac1_key[32]; /* of handshakes to it */
@@ -132,7 +133,7 @@ static bool is_welcome(struct side *s, const struct side *other, const union pla
 {
     if (!s->has_seen || !is_at(from, s->seen) || !may_be_looked_at(s, now_ms)) return false;
     if (packet_mac1_is_right(kind, bytes, other->mac1_key)) return true;
-    return s->is_known && kind == PACKET_DATA && was_given(other, packet_receiver(kind, bytes));
+    return s->was_known && kind == PACKET_DATA && was_given(other, packet_receiver(kind, bytes));
 }
 
 /* Every segment must look like WireGuard; handshakes tell which indices their sender gives out. */
@@ -246,8 +247,8 @@ static bool take_packet(struct relay *r, struct side *s, struct side *other, con
     }
     if (!s->is_known || !place_eq(&s->place, from)) r->changed = true;
     s->place    = *from;
-    s->is_known = true;
-    s->heard_ms = now_ms;
+    s->is_known = s->was_known = true;
+    s->heard_ms                = now_ms;
     if (!other->is_known) return false;
     if (spend(r, s->pair, count, now_ms)) return true;
     atomic_fetch_add_explicit(&r->slow, count, memory_order_relaxed);
@@ -332,8 +333,8 @@ static void restore(struct relay *r, struct side *s, uint32_t slot, bool is_b)
         memcpy(&s->place, k->place, sizeof s->place);
         memcpy(s->given, k->given, sizeof s->given);
         s->given_at = k->given_at;
-        s->is_known = s->place.any.sa_family == r->listen.any.sa_family;
-        s->heard_ms = sys_boot_now_ms();
+        s->is_known = s->was_known = s->place.any.sa_family == r->listen.any.sa_family;
+        s->heard_ms                = sys_boot_now_ms();
     }
     if (k) *k = (struct relay_known){ 0 };
 }
@@ -401,6 +402,12 @@ static void forget(struct relay *r, struct side *s)
     s->is_known = false;
 }
 
+static void forget_session(struct relay *r, struct side *s)
+{
+    forget(r, s);
+    s->was_known = false;
+}
+
 static void take_seen(struct relay *r, const struct note *note)
 {
     struct pair *p = r->pairs[note->slot];
@@ -444,7 +451,7 @@ static void tick(struct relay *r, uint64_t now_ms)
     for (uint32_t slot = 0; slot < r->o.slots; slot++) {
         struct pair *p = r->pairs[slot];
         for (int i = 0; p && i < 2; i++)
-            if (now_ms - p->side[i].heard_ms > RELAY_IDLE_MS) forget(r, &p->side[i]);
+            if (now_ms - p->side[i].heard_ms > RELAY_IDLE_MS) forget_session(r, &p->side[i]);
         if (p && !p->has_ports) pair_listen(r, p, slot);
     }
 }

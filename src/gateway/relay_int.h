@@ -6,8 +6,8 @@
  *   - The place (address and port) of a side is first taken from a WireGuard handshake that comes from the address
  *     where the meeting point saw that node, with a `mac1` made for the other side's public key (WireGuard
  *     whitepaper, 5.4.4). Who does not know that key, or sits elsewhere, gets nothing out of it.
- *   - Another port of the same address is believed of a packet for a receiver index that the other side gave out
- *     in a handshake (routers change ports).
+ *   - Another place is believed of a packet for a receiver index that the other side gave out in a handshake: another
+ *     port of the same address (routers change ports), or the address where the meeting point sees the node now.
  *   - What is no WireGuard message is dropped; so is what comes faster than the pair may.
  *   - After RELAY_IDLE_MS, when any session is dead anyway, the places are forgotten.
  *

@@ -267,6 +267,32 @@ static void another_port_of_the_same_address_is_believed_for_an_index_given_out(
     pair_end(3);
 }
 
+static void a_node_that_moved_goes_on_with_its_session_where_it_is_seen_now(void **state)
+{
+    (void)state;
+    uint8_t packet[64];
+    pair_open_with(3, "127.0.0.2:1", "127.0.0.3:1");
+    int a = host_at("127.0.0.2", false, 3), b = host_at("127.0.0.3", true, 3),
+        moved = host_at("127.0.0.8", false, 3);
+    shake_hands(a, b, 11, 22);
+    let(moved, packet, data(packet, 22));
+    assert_false(comes(b, QUIET_MS, 4)); /* not before it was seen there */
+    relay_set_seen(relay, 3, false, "127.0.0.8:9");
+    nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+    let(b, packet, data(packet, 11));
+    assert_false(comes(a, QUIET_MS, 4)); /* nothing goes to where it was */
+    let(moved, packet, data(packet, 23));
+    assert_false(comes(b, QUIET_MS, 4));
+    let(moved, packet, data(packet, 22));
+    assert_true(comes(b, PATIENCE_MS, 4));
+    let(b, packet, data(packet, 11));
+    assert_true(comes(moved, PATIENCE_MS, 4));
+    close(a);
+    close(b);
+    close(moved);
+    pair_end(3);
+}
+
 static void a_slot_is_used_again_with_other_keys(void **state)
 {
     (void)state;
@@ -406,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_stranger_gets_nothing_through),
         cmocka_unit_test(nobody_is_known_before_the_meeting_point_saw_him),
         cmocka_unit_test(another_port_of_the_same_address_is_believed_for_an_index_given_out),
+        cmocka_unit_test(a_node_that_moved_goes_on_with_its_session_where_it_is_seen_now),
         cmocka_unit_test(a_slot_is_used_again_with_other_keys),
         cmocka_unit_test(a_pair_whose_port_is_taken_is_served_once_it_is_free),
         cmocka_unit_test(a_restart_goes_on_with_what_was_known),
