@@ -247,7 +247,7 @@ void meet_restore_seen(struct meet *m, const struct gw_seen *f)
             if (!n->used || !id_eq(n->node.id, f->places[p].node.id)) continue;
             node_see(m, n, 0, f->places[p].seen_a);
             node_see(m, n, 1, f->places[p].seen_b);
-            n->was_alike = is_alike(n);
+            n->was_alike |= is_alike(n);
         }
     }
 }
