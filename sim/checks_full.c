@@ -163,6 +163,37 @@ void checks_reply(struct sim *s, const struct input *asked, const struct effect 
     if (!stored) broken(s, "reply-durable", "the store lacks what is told of");
 }
 
+/* ---- what is shown --------------------------------------------------------------------------------------------------------- */
+
+static void sound(struct sim *s, const struct record_type *type, const void *record)
+{
+    const struct field *bad;
+    if (record_check(type, record, &bad).code)
+        broken(s, "shown-sound", "%s.%s is out of its limits", type->name, bad->name);
+}
+
+/* Live fields too, and what is sent: what is out of its limits would end the program that shows it. */
+static void check_shown(struct sim *s)
+{
+    static struct desired d;
+    const struct network *n = &s->control.n;
+    for (const struct cluster *c = NULL; (c = table_next(&n->clusters, c));) {
+        sound(s, &cluster_type, c);
+        for (const struct node *x = NULL; (x = network_cluster_node(n, c, x));) {
+            struct mesh_peer peer;
+            sound(s, &node_type, x);
+            for (const struct node *y = NULL; (y = network_cluster_node(n, c, y));)
+                if (network_peer(n, x, y, &peer)) sound(s, &mesh_peer_type, &peer);
+        }
+    }
+    for (const struct device *e = NULL; (e = table_next(&n->devices, e));) {
+        network_desired(n, e, &d);
+        d.version += d.version == 0; /* it was never linked: nothing is sent */
+        sound(s, &device_type, e);
+        sound(s, &desired_type, &d);
+    }
+}
+
 /* ---- all ---------------------------------------------------------------------------------------------------------------------- */
 
 void checks_full(struct sim *s)
@@ -170,6 +201,7 @@ void checks_full(struct sim *s)
     struct err e = network_check(&s->control.n);
     if (e.code) broken(s, "full-sums", "%s", e.why);
     compare_all(s);
+    check_shown(s);
 }
 
 void checks_loaded(struct sim *s)

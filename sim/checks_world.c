@@ -73,8 +73,8 @@ void checks_copy(struct sim *s, struct machine *m)
 {
     const struct device *d = network_device(&s->control.n, m->id);
     if (m->lies & LIE_TWICE) return; /* refused for that */
-    if (!d || d->state >= DEVICE_HELD || !m->link_welcome || m->session != m->copied_session ||
-        s->control.run != m->copied_run) {
+    if (!d || d->state >= DEVICE_HELD || !d->session || d->session != m->session ||
+        m->session != m->copied_session || s->control.run != m->copied_run) {
         m->copied_session = m->session;
         m->copied_run     = s->control.run;
         m->copied_at_ms   = s->now_ms;

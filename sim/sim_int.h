@@ -354,6 +354,7 @@ void site_image(uint32_t image, char out[ASSIGN_IMAGE_TEXT]);
 
 /* liars.c */
 void lie_observed(struct sim *s, struct machine *m, struct observed *o);
+void lie_at_large(struct sim *s, struct machine *m);
 void lie_witnessed(struct sim *s, struct witnessed *w);
 
 /* things.c */
