@@ -233,12 +233,12 @@ a_gateway_that_is_killed_and_comes_back_is_not_noticed_by_those_that_need_none()
     tunnel_gap_is_within "$up_ms" "$(now_ms)" "$back_ms"
 }
 
-# What an operator does: another address, the same state folder. The old one answers no more.
+# What an operator does: another machine and address, the same state folder. At the old one nothing answers any more.
 a_gateway_that_moves_to_another_address_is_followed() {
     local from_ms up_ms
     from_ms=$(now_ms)
     ip -n "$(place_name gateway)" addr del "$gateway_host/24" dev wan
-    kill -KILL "$(pid_of gateway)"
+    kill -KILL "$(pid_of gateway)" $(sed -n 's/^pid=//p' "$folder"/gateway/devices/*.device)
     ip -n "$(place_name gateway)" addr add "$other_host/24" dev wan
     sleep 1
     run_gateway "$other_host"
