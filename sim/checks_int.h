@@ -95,7 +95,8 @@ void checks_observed(struct sim *s, const struct machine *m, const struct observ
 void checks_copy(struct sim *s, struct machine *m);
 /* From time to time. */
 void checks_things(struct sim *s);
-/* All faults have ceased long ago; and then: all clusters were ended long ago. */
+/* All faults have ceased a while ago; long ago; and then: all clusters were ended long ago. */
+void checks_rest_told(struct sim *s);
 void checks_rest_live(struct sim *s);
 void checks_rest_ended(struct sim *s);
 

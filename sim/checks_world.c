@@ -147,13 +147,17 @@ static void check_told(struct sim *s, const struct device *d)
                d->version);
 }
 
+void checks_rest_told(struct sim *s)
+{
+    for (const struct device *d = NULL; (d = table_next(&s->control.n.devices, d));) check_told(s, d);
+}
+
 void checks_rest_live(struct sim *s)
 {
     const struct network *n = &s->control.n;
     for (const struct device *d = NULL; (d = table_next(&n->devices, d));)
         if (d->state != DEVICE_READY && d->state != DEVICE_RETIRED)
             broken(s, "rest-ready", "a device stays %s: %s", device_state_names[d->state], d->why);
-    for (const struct device *d = NULL; (d = table_next(&n->devices, d));) check_told(s, d);
     for (const struct cluster *c = NULL; (c = table_next(&n->clusters, c));) {
         if (!cluster_is_live(c)) continue;
         if (c->state == CLUSTER_HEALING && !any_fits(s, c)) continue;

@@ -199,7 +199,7 @@ static void probe(struct sim *s, struct gate *g)
             int64_t span_ms = s->now_ms - p->answered_ms;
             if (span_ms > PROBE_SPAN_MS) span_ms = PROBE_SPAN_MS;
             p->seen_ms += (uint64_t)span_ms;
-            thing_seen(s, t, span_ms);
+            thing_probed(s, t, span_ms);
         }
         p->answered_ms = seen ? s->now_ms : 0;
         if (!seen || !p->seen_ms || !g->link_welcome) continue;

@@ -284,6 +284,7 @@ static void live(struct sim *s)
     while (s->sum->network_inputs + s->sum->worker_inputs - first < s->plan.inputs) go_on(s);
     cease(s);
     pass(s, MEND_MS);
+    checks_rest_told(s);
     clients_order(s);
     pass(s, REST_MS);
     checks_rest_live(s);

@@ -170,7 +170,7 @@ struct thing {
     uint32_t          named[THING_PEERS_MAX]; /* in that line: places + 1 */
     uint32_t          named_count;
     uint64_t          seen_ms; /* of it, by any witness that counts, or a gateway */
-    int64_t           seen_until_ms;
+    int64_t           probed_until_ms;
     bool              is_lied_about;
 };
 
@@ -363,11 +363,11 @@ struct thing *thing_make(struct sim *s, const struct machine *m, const struct as
 struct thing *thing_next(struct sim *s, struct id cluster, const struct thing *after);
 void          thing_start(struct sim *s, struct thing *t);
 void          thing_stop(struct sim *s, struct thing *t);
-void          thing_seen(struct sim *s, struct thing *t, int64_t span_ms); /* by somebody, in the last while */
-uint32_t      thing_place(const struct sim *s, const struct thing *t);     /* + 1 */
-uint64_t      thing_ran_ms(const struct sim *s, const struct thing *t);
-bool things_meet(struct sim *s, struct thing *a, struct thing *b); /* the mesh carries bytes between them */
-void machine_address(const struct machine *m, bool second_port, char out[MESH_ENDPOINT_TEXT]);
+void     thing_probed(struct sim *s, struct thing *t, int64_t span_ms); /* by a gateway, in the last while */
+uint32_t thing_place(const struct sim *s, const struct thing *t);       /* + 1 */
+uint64_t thing_ran_ms(const struct sim *s, const struct thing *t);
+bool     things_meet(struct sim *s, struct thing *a, struct thing *b); /* the mesh carries bytes between them */
+void     machine_address(const struct machine *m, bool second_port, char out[MESH_ENDPOINT_TEXT]);
 
 /* gates.c */
 void gate_open(struct sim *s, uint32_t place);

@@ -63,11 +63,12 @@ uint64_t thing_ran_ms(const struct sim *s, const struct thing *t)
     return t->ran_ms + (t->has_container ? (uint64_t)(s->now_ms - t->started_ms) : 0);
 }
 
-void thing_seen(struct sim *s, struct thing *t, int64_t span_ms)
+/* Two gateways may see it at once; that counts once. */
+void thing_probed(struct sim *s, struct thing *t, int64_t span_ms)
 {
-    int64_t from = s->now_ms - span_ms > t->seen_until_ms ? s->now_ms - span_ms : t->seen_until_ms;
+    int64_t from = s->now_ms - span_ms > t->probed_until_ms ? s->now_ms - span_ms : t->probed_until_ms;
     t->seen_ms += (uint64_t)(s->now_ms - from);
-    t->seen_until_ms = s->now_ms;
+    t->probed_until_ms = s->now_ms;
 }
 
 /* ---- the mesh ------------------------------------------------------------------------------------------------------- */
