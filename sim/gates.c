@@ -262,18 +262,16 @@ static bool port_of(uint32_t place, const char *endpoint, uint32_t *slot, uint32
 }
 
 /* Each side sends to its own port of the pair's slot. */
-bool gate_relays(const struct sim *s, const struct thing *a, const char *from_a, const struct thing *b,
-                 const char *from_b)
+bool gate_relays(const struct sim *s, const struct thing *from, const struct thing *to, const char *endpoint)
 {
     for (uint32_t i = 0; i < s->plan.gates; i++) {
         const struct gate *g = &s->gates[i];
-        uint32_t           slot_a, side_a, slot_b, side_b;
-        if (!g->is_up || !port_of(i, from_a, &slot_a, &side_a) || !port_of(i, from_b, &slot_b, &side_b))
-            continue;
-        const struct gate_relay *r     = &g->relays[slot_a];
-        const uint8_t           *first = side_a == 0 ? a->key : b->key, *second = side_a == 0 ? b->key : a->key;
-        if (slot_a != slot_b || side_a == side_b || !r->is_used) continue;
-        if (memcmp(r->key_a, first, MESH_KEY_BYTES) == 0 && memcmp(r->key_b, second, MESH_KEY_BYTES) == 0)
+        uint32_t           slot, side;
+        if (!g->is_up || !port_of(i, endpoint, &slot, &side)) continue;
+        const struct gate_relay *r = &g->relays[slot];
+        const uint8_t *key_a = side == 0 ? from->key : to->key, *key_b = side == 0 ? to->key : from->key;
+        if (r->is_used && memcmp(r->key_a, key_a, MESH_KEY_BYTES) == 0 &&
+            memcmp(r->key_b, key_b, MESH_KEY_BYTES) == 0)
             return true;
     }
     return false;

@@ -17,6 +17,7 @@ struct letter *letter_new(enum input_kind kind, const void *body, size_t size)
     memcpy(l->body, body, size);
     if (kind == INPUT_OBSERVED) l->in.observed = (const struct observed *)l->body;
     if (kind == INPUT_WITNESSED) l->in.witnessed = (const struct witnessed *)l->body;
+    if (kind == INPUT_REACHED) l->in.reached = (const struct mesh_reached *)l->body;
     if (kind == INPUT_SILENT) l->in.silent = (const struct mesh_silent *)l->body;
     return l;
 }

@@ -366,6 +366,8 @@ void          thing_stop(struct sim *s, struct thing *t);
 void     thing_probed(struct sim *s, struct thing *t, int64_t span_ms); /* by a gateway, in the last while */
 uint32_t thing_place(const struct sim *s, const struct thing *t);       /* + 1 */
 uint64_t thing_ran_ms(const struct sim *s, const struct thing *t);
+bool     thing_reaches(const struct sim *s, const struct thing *from, const struct thing *to,
+                       const char *endpoint);                          /* without the relay */
 bool     things_meet(struct sim *s, struct thing *a, struct thing *b); /* the mesh carries bytes between them */
 void     machine_address(const struct machine *m, bool second_port, char out[MESH_ENDPOINT_TEXT]);
 
@@ -377,8 +379,7 @@ void gate_stop(struct sim *s, struct gate *g, int64_t down_ms);
 void gate_connect(struct sim *s, struct gate *g);
 void gate_tick(struct sim *s, struct gate *g);
 void gate_parcel(struct sim *s, struct gate *g, const struct parcel *p);
-bool gate_relays(const struct sim *s, const struct thing *a, const char *from_a, const struct thing *b,
-                 const char *from_b);
+bool gate_relays(const struct sim *s, const struct thing *from, const struct thing *to, const char *endpoint);
 
 /* clients.c */
 void clients_open(struct sim *s);

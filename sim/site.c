@@ -14,6 +14,7 @@ struct done {
     struct worker_ref      ref;
     struct err             err;
     uint32_t               image;
+    struct mesh_peer       peer;
 };
 
 void site_image(uint32_t image, char out[ASSIGN_IMAGE_TEXT])
@@ -46,7 +47,8 @@ static void begin(struct sim *s, struct machine *m, const struct worker_action *
 {
     struct done *d = malloc(sizeof *d);
     check(d);
-    *d = (struct done){ .kind = kind, .ref = a->ref, .err = outcome(s, m, kind) };
+    *d      = (struct done){ .kind = kind, .ref = a->ref, .err = outcome(s, m, kind) };
+    d->peer = a->peer;
     if (kind == IN_IMAGE) d->image = image_of(a->image);
     if (kind == IN_RECIPE && (m->cut_network || !s->control.up))
         d->err = ERR(IO, "the network can't be reached");
@@ -111,6 +113,15 @@ static void send_silent(struct sim *s, struct machine *m, const struct worker_ac
     link_send_up(s, m->session, l, false);
 }
 
+static void send_reached(struct sim *s, struct machine *m, const struct worker_action *a)
+{
+    struct mesh_reached reached = { .node = a->ref.node };
+    memcpy(reached.key, a->peer.key, sizeof reached.key);
+    struct letter *l = letter_new(INPUT_REACHED, &reached, sizeof reached);
+    l->in.subject    = m->id;
+    link_send_up(s, m->session, l, false);
+}
+
 static void start_witness(struct sim *s, struct machine *m, struct thing *t)
 {
     t->has_witness = true;
@@ -138,12 +149,10 @@ static const struct {
     enum worker_input_kind answer;
     uint64_t               most_ms;
 } begun[ACT_COUNT] = {
-    [ACT_FETCH_RECIPE]    = { IN_RECIPE, 300 },
-    [ACT_FETCH_IMAGE]     = { IN_IMAGE, 8000 },
-    [ACT_MAKE_MESH]       = { IN_MESH, 500 },
-    [ACT_CLEAN]           = { IN_CLEANED, 2000 },
-    [ACT_START_CONTAINER] = { IN_CONTAINER, 3000 },
-    [ACT_DIAL_TUNNEL]     = { IN_TUNNEL, 200 },
+    [ACT_TRY_PEER] = { IN_REACHED, 1000 },  [ACT_FETCH_RECIPE] = { IN_RECIPE, 300 },
+    [ACT_FETCH_IMAGE] = { IN_IMAGE, 8000 }, [ACT_MAKE_MESH] = { IN_MESH, 500 },
+    [ACT_CLEAN] = { IN_CLEANED, 2000 },     [ACT_START_CONTAINER] = { IN_CONTAINER, 3000 },
+    [ACT_DIAL_TUNNEL] = { IN_TUNNEL, 200 },
 };
 
 void site_act(struct sim *s, struct machine *m, const struct worker_action *a)
@@ -154,7 +163,7 @@ void site_act(struct sim *s, struct machine *m, const struct worker_action *a)
     if (a->kind == ACT_FIND) find(s, m, t);
     if (a->kind == ACT_CLEAN) t->clean_asked = true;
     if (a->kind == ACT_SET_MEETS) t->has_meets = true;
-    if (a->kind == ACT_SET_PEER || a->kind == ACT_REMOVE_PEER)
+    if (a->kind == ACT_SET_PEER || a->kind == ACT_REMOVE_PEER || a->kind == ACT_MOVE_PEER)
         set_peer(s, t, &a->peer, a->kind == ACT_REMOVE_PEER);
     if (a->kind == ACT_READ_PEERS) read_peers(s, m, t);
     if (a->kind == ACT_START_WITNESS) start_witness(s, m, t);
@@ -162,6 +171,7 @@ void site_act(struct sim *s, struct machine *m, const struct worker_action *a)
     if (a->kind == ACT_DROP_TUNNELS) site_drop_tunnels(s, m, t);
     if (a->kind == ACT_SEND_WITNESSED) send_witnessed(s, m, a);
     if (a->kind == ACT_SEND_SILENT) send_silent(s, m, a);
+    if (a->kind == ACT_SEND_REACHED) send_reached(s, m, a);
 }
 
 /* ---- what has been done ---------------------------------------------------------------------------------------------------- */
@@ -235,6 +245,14 @@ static void add_details(struct sim *s, const struct machine *m, struct thing *t,
     t->tunnels += opens;
 }
 
+static bool is_reached(struct sim *s, const struct thing *t, const struct mesh_peer *peer)
+{
+    for (struct thing *o = NULL; (o = thing_next(s, t->cluster.id, o));)
+        if (o != t && o->has_mesh && memcmp(o->key, peer->key, MESH_KEY_BYTES) == 0)
+            return !s->machines[o->machine].cut_mesh && thing_reaches(s, t, o, peer->direct);
+    return false;
+}
+
 void site_done(struct sim *s, struct machine *m, const struct event *e)
 {
     struct done        *d = e->what;
@@ -248,6 +266,10 @@ void site_done(struct sim *s, struct machine *m, const struct event *e)
     if (!t) {
         site_image(d->image, image);
         in.text = str_from(image);
+    }
+    if (d->kind == IN_REACHED) {
+        if (d->err.code || !is_reached(s, t, &d->peer)) return; /* nobody answers there */
+        memcpy(in.key, d->peer.key, sizeof in.key);
     }
     machine_step(s, m, in);
 }

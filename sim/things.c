@@ -97,8 +97,7 @@ static bool is_stubborn(const struct machine *a, const struct machine *b)
     return (a->place * 7 + b->place * 7) % 11 == 3;
 }
 
-static bool is_direct(const struct sim *s, const struct thing *from, const struct thing *to,
-                      const char *endpoint)
+bool thing_reaches(const struct sim *s, const struct thing *from, const struct thing *to, const char *endpoint)
 {
     const struct machine *a = &s->machines[from->machine], *b = &s->machines[to->machine];
     char                  outside[MESH_ENDPOINT_TEXT];
@@ -107,15 +106,19 @@ static bool is_direct(const struct sim *s, const struct thing *from, const struc
     return !a->is_symmetric && !b->is_symmetric && !is_stubborn(a, b) && strcmp(endpoint, outside) == 0;
 }
 
+static bool gets_through(const struct sim *s, const struct thing *from, const struct thing *to,
+                         const char *endpoint)
+{
+    return thing_reaches(s, from, to, endpoint) || gate_relays(s, from, to, endpoint);
+}
+
 bool things_meet(struct sim *s, struct thing *a, struct thing *b)
 {
     const struct machine *ma = &s->machines[a->machine], *mb = &s->machines[b->machine];
     struct thing_peer    *pa = peer_of(s, a, b), *pb = peer_of(s, b, a);
     if (!pa || !pb || !a->has_mesh || !b->has_mesh || !ma->is_powered || !mb->is_powered) return false;
     if (ma->cut_mesh || mb->cut_mesh) return false;
-    bool works = gate_relays(s, a, pa->endpoint, b, pb->endpoint) ||
-                 (is_direct(s, a, b, pa->endpoint) && is_direct(s, b, a, pb->endpoint));
-    if (!works) return false;
+    if (!gets_through(s, a, b, pa->endpoint) || !gets_through(s, b, a, pb->endpoint)) return false;
     pa->handshake_ms = (uint64_t)machine_clock(s, ma);
     pb->handshake_ms = (uint64_t)machine_clock(s, mb);
     return true;
