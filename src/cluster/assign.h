@@ -49,8 +49,10 @@ struct assignment {
     enum node_role    role;
     uint32_t          index; /* of its mesh address: 10.99.0.0 + index */
     uint32_t          head_index;
-    uint32_t          nodes;   /* how many the cluster has */
-    bool              witness; /* runs the recipe's witness */
+    uint32_t          nodes;    /* how many the cluster has */
+    bool              witness;  /* runs the recipe's witness */
+    bool              standby;  /* keeps a copy of the head's state: runs the recipe's state.copy */
+    uint32_t          restores; /* a head in a lost one's place: index of who keeps the copy; 0: begins anew */
     char              recipe[RECIPE_NAME_TEXT];
     uint8_t           recipe_hash[RECIPE_HASH_BYTES]; /* fetched at GET /v1/recipes/HEX, held by hash */
     char              image[ASSIGN_IMAGE_TEXT];
@@ -94,6 +96,7 @@ struct observed_node {
     uint64_t        served_ms; /* cumulative, no greater than what is synced to the worker's disk + 5 s */
     uint8_t         mesh_key[MESH_KEY_BYTES]; /* zero until made */
     char            inside[MESH_ENDPOINT_TEXT];
+    bool            copied; /* a standby: its copy of the head's state is whole */
     char            why[ASSIGN_WHY_TEXT];
     char            log_end[ASSIGN_LOG_TEXT]; /* with PHASE_ENDED */
     uint32_t        cpu_milli;                /* used lately, by its cgroup */

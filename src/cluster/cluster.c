@@ -63,7 +63,12 @@ static const struct field cluster_fields[] = {
     FIELD_U32(struct cluster, head_index, 1, MESH_INDEX_MAX, SEEN_OWNER, STORED, "mesh address of its head"),
     FIELD_U32(struct cluster, lost, 0, UINT32_MAX, SEEN_PUBLIC, STORED, "nodes that were lost and replaced"),
     FIELD_BOOL(struct cluster, failed, SEEN_OWNER, STORED, "it ends by no wish of its owner"),
-    FIELD_TEXT(struct cluster, why, SEEN_OWNER, STORED, "why it ended or failed"),
+    FIELD_TEXT(struct cluster, why, SEEN_OWNER, STORED, "why it ended or failed, or what it waits for"),
+    FIELD_U32(struct cluster, failures, 0, UINT32_MAX, SEEN_OWNER, STORED,
+              "replacements in a row that did not come up"),
+    FIELD_U32(struct cluster, head_moves, 0, UINT32_MAX, SEEN_OWNER, STORED,
+              "how often another machine took a lost head's place"),
+    FIELD_TEXT(struct cluster, state_lost, SEEN_OWNER, STORED, "what was gone with a lost head"),
     FIELD_LINES(struct cluster, log_end, SEEN_OWNER, STORED, "end of the log of the node it failed by"),
     FIELD_MS(struct cluster, made, "reserved_ms", SEEN_OWNER, STORED, "when its devices were reserved"),
     FIELD_MS(struct cluster, images, "images_ms", SEEN_OWNER, STORED, "when all its nodes had been told"),
@@ -75,6 +80,8 @@ static const struct field cluster_fields[] = {
     FIELD_MS(struct cluster, ended, "ended_ms", SEEN_OWNER, STORED, "when it was settled"),
     FIELD_MS(struct cluster, hurt, "hurt_ms", SEEN_OWNER, STORED, "when a node was last found lost"),
     FIELD_MS(struct cluster, healed, "healed_ms", SEEN_OWNER, STORED, "when that was made good"),
+    FIELD_MS(struct cluster, head_lost, "head_lost_ms", SEEN_OWNER, STORED, "when its head was last lost"),
+    FIELD_MS(struct cluster, head_back, "head_back_ms", SEEN_OWNER, STORED, "when another was in its place"),
 };
 const struct record_type cluster_type =
     RECORD_TYPE("cluster", "clusters", struct cluster, cluster_fields, "machines that work as one");
@@ -91,6 +98,10 @@ static const struct field node_fields[] = {
     FIELD_U32(struct node, units, 1, 65536, SEEN_PUBLIC, STORED, "units it is paid for"),
     FIELD_U64(struct node, incarnation, 1, RECORD_INT_MAX, SEEN_OWNER, STORED, "grows with each start"),
     FIELD_BOOL(struct node, witness, SEEN_OWNER, STORED, "it watches the others"),
+    FIELD_BOOL(struct node, standby, SEEN_OWNER, STORED, "it keeps a copy of the head's state"),
+    FIELD_BOOL(struct node, copied, SEEN_OWNER, STORED, "that copy is whole"),
+    FIELD_U32(struct node, restores, 0, MESH_INDEX_MAX, SEEN_OWNER, STORED,
+              "a head in a lost one's place: the mesh index of who kept the copy"),
     FIELD_BOOL(struct node, lost, SEEN_PUBLIC, STORED, "it went away and was replaced"),
     FIELD_MS(struct node, made, "made_ms", SEEN_OWNER, STORED, "when it was placed"),
     FIELD_MS(struct node, passed, "passed_ms", SEEN_OWNER, STORED, "when it passed its first check"),
@@ -153,7 +164,8 @@ void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t s
 {
     if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
     bool     same   = id_eq(n->seen_by, by.id);
-    uint64_t before = same ? n->seen_last : 0;
+    bool     anew   = n->restores && id_is_none(n->seen_by);
+    uint64_t before = same ? n->seen_last : anew ? seen_ms : 0;
     if (same && n->seen_link == link && seen_ms < before) return;
     if (seen_ms > before) n->seen_ms += seen_ms - before;
     n->seen_by   = by.id;

@@ -2,7 +2,7 @@
  *
  *   reserved → images → mesh → starting → checking → ready ⇄ healing → ending → ended
  *   (any before ready) → failed: everything is refunded
- *   ready, healing → ending: the user's word, the end of what was paid, or the loss of its head
+ *   ready, healing → ending: the user's word, the end of what was paid, or the loss of its head and of its state
  *
  * The phases before ready are the least that all its nodes have reached, so they only go forward: all were told (images),
  * all have their image (mesh), all their containers run (starting), the witness on the head speaks (checking). Ready means
@@ -15,6 +15,10 @@
  *     price × min(reported, elapsed by its own clock since the first passed check, seen) − already charged
  * so that a repeated, lost or late report changes nothing. A closing node's last reports still count for NODE_CLOSING_MS,
  * up to the moment it was closed; after that nothing does.
+ *
+ * The head's state may outlive its machine (recipe.h): a standby, one of the workers, keeps a copy of it. While that copy
+ * is whole a lost head is replaced as any other node is, at the same mesh address; until it passes nobody's word counts for
+ * the others, so nobody is charged for that gap.
  *
  * A cluster of one node has no other node to watch it: the gateway does, through the node's tunnel, from the time it is
  * ready. Its own witness says only when that is. */
@@ -72,21 +76,27 @@ struct cluster {
     uint8_t            secret[32];
     uint32_t           next_index;
     uint32_t           head_index;
-    uint32_t           lost;     /* nodes that were replaced */
-    bool               failed;   /* it ends, or ended, by no wish of its owner */
-    char               why[160]; /* why it ended or failed */
+    uint32_t           lost;            /* nodes that were replaced */
+    bool               failed;          /* it ends, or ended, by no wish of its owner */
+    char               why[160];        /* why it ended or failed, or what it waits for while it heals */
+    uint32_t           failures;        /* replacements in a row that did not come up */
+    uint32_t           head_moves;      /* how often another machine took a lost head's place */
+    char               state_lost[160]; /* what was gone with a lost head; "" if none was lost */
     char               log_end[2048];
     struct instant     made; /* reserved */
     struct instant     images, mesh, starting, checking;
     struct instant     ready; /* the first time */
     struct instant     ends;  /* what was paid for ends then */
     struct instant     ended;
-    struct instant     hurt;   /* the loss that is being healed, or the last */
-    struct instant     healed; /* when that was made good */
+    struct instant     hurt;      /* the loss that is being healed, or the last */
+    struct instant     healed;    /* when that was made good */
+    struct instant     head_lost; /* when its head was last lost */
+    struct instant     head_back; /* when another was there in its place */
     /* live */
     uint32_t        nodes_alive; /* as the witness last said */
     struct instant  renew;       /* when the lease is to be renewed */
     struct weighing weighed;     /* all nodes */
+    struct instant  retry;       /* no other replacement is tried before */
     uint32_t        first;       /* of its nodes: place in the network's table + 1 */
     uint64_t        told;        /* step in which its watchers were last told */
 };
@@ -101,24 +111,28 @@ struct node {
     struct device_id  device;
     enum node_role    role;
     enum node_state   state;
-    uint32_t          index; /* of its mesh address; never used twice in a cluster */
-    uint32_t          units;
-    uint64_t          incarnation;
-    bool              witness;
-    bool              lost; /* it was replaced, or its cluster ended by its loss */
-    struct instant    made;
-    struct instant    passed; /* its first check */
-    struct instant    closed;
-    uint64_t          served_ms;    /* reported */
-    uint64_t          seen_ms;      /* witnessed */
-    struct id         seen_by;      /* whose witness that was last: a node's, or a gateway */
-    uint64_t          seen_last;    /* what that one last said */
-    uint8_t           seen_run[16]; /* of the gateway: the instance that said it */
-    struct money      charged;
-    struct money      fee;
-    uint8_t           mesh_key[MESH_KEY_BYTES];
-    bool              has_key;
-    char              why[160];
+    uint32_t
+        index; /* of its mesh address; in a cluster never used twice, but by a head in a lost one's place */
+    uint32_t       units;
+    uint64_t       incarnation;
+    bool           witness;
+    bool           standby;  /* it keeps a copy of the head's state */
+    bool           copied;   /* which is whole, as it last said */
+    uint32_t       restores; /* a head in a lost one's place: index of who kept the copy; else 0 */
+    bool           lost;     /* it was replaced, or its cluster ended by its loss */
+    struct instant made;
+    struct instant passed; /* its first check */
+    struct instant closed;
+    uint64_t       served_ms;    /* reported */
+    uint64_t       seen_ms;      /* witnessed */
+    struct id      seen_by;      /* whose witness that was last: a node's, or a gateway */
+    uint64_t       seen_last;    /* what that one last said */
+    uint8_t        seen_run[16]; /* of the gateway: the instance that said it */
+    struct money   charged;
+    struct money   fee;
+    uint8_t        mesh_key[MESH_KEY_BYTES];
+    bool           has_key;
+    char           why[160];
 
     /* live */
     enum node_phase phase;
@@ -153,7 +167,8 @@ void node_move(struct node *n, enum node_state to);
 void node_reported(struct node *n, uint64_t served_ms);
 /* `by` saw it for seen_ms in all, it says by that link. Less than before by one link is an old report; by a new link it may
  * go back (a restarted worker that lost its last seconds): only what is added from there counts. Of another witness than
- * before all counts, since it watches only after that one is closed: the caller lets no witness speak that is. */
+ * before all counts, since it watches only after that one is closed: the caller lets no witness speak that is. The first
+ * word about a head in a lost one's place tells of that one, so it counts for nothing. */
 void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t seen_ms);
 /* The same of a gateway, which counts from nothing in each of its runs: of a new run of the same gateway all counts; less
  * than before in one run is an old report. Two gateways may see it at once, so another than before starts from what it

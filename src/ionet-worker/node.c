@@ -395,7 +395,7 @@ static void on_container_ended(void *ctx, const struct container_end *end)
 {
     struct node *n    = ctx;
     n->container_runs = false;
-    n->witness        = NULL;
+    n->witness = n->copy = NULL;
     if (n->leaving) return;
     if (n->cleaning) {
         clean_on(n);
@@ -467,6 +467,7 @@ static void let_go(struct node *n)
     tunnels_cut(n);
     tries_end(n);
     node_stop_witness(n);
+    node_stop_copy(n);
     if (n->recipe_call) net_call_cancel(n->recipe_call);
     n->recipe_call = NULL;
 }

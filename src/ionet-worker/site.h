@@ -4,7 +4,7 @@
  *   run.c      the order of things        check.c    --check
  *   state.c    the state folder           uplink.c   the link to the network
  *   steps.c    inputs in, actions out     node.c     what there is of a node
- *   recipes.c  recipes by hash            start.c    a node's container, from its recipe
+ *   recipes.c  recipes by hash            start.c    a node's container, from its recipe, and what runs beside it
  *   tunnel.c   users' connections         out.c      a node's way out
  *   try.c      whether a relayed peer can be reached without the relay
  *
@@ -56,6 +56,8 @@ struct node {
     bool                   container_runs;
     struct container_exec *witness;
     uint64_t               line_ms; /* when a line of it was last heard */
+    struct container_exec *copy;    /* of the head's state, if it is the standby */
+    uint64_t               copy_line_ms;
     struct tunnel         *tunnels;
     struct try            *tries;
     char                   refused[64]; /* the service that was refused last, */
@@ -162,6 +164,8 @@ void node_start(struct node *n);
 void node_start_let_out(struct node *n, struct err e); /* it is out, or why not */
 void node_start_witness(struct node *n);
 void node_stop_witness(struct node *n);
+void node_start_copy(struct node *n);
+void node_stop_copy(struct node *n);
 extern const struct container_calls node_container_calls; /* of node.c */
 
 /* ---- out.c ---- */

@@ -1,4 +1,4 @@
-/* A node's container, from its recipe and its assignment; and the witness in it. */
+/* A node's container, from its recipe and its assignment; and in it the witness, and who copies the head's state. */
 #include "site.h"
 
 #include "recipe/secret.h"
@@ -16,7 +16,8 @@
 
 /* What a recipe's words stand for on this node. */
 struct words {
-    char               address[MESH_ADDRESS_TEXT], head[MESH_ADDRESS_TEXT], cluster[ID_TEXT];
+    char               address[MESH_ADDRESS_TEXT], head[MESH_ADDRESS_TEXT], standby[MESH_ADDRESS_TEXT];
+    char               cluster[ID_TEXT];
     char               secrets[RECIPE_SECRETS_MAX][RECIPE_SECRET_TEXT];
     char               room[START_ARENA_BYTES];
     struct recipe_vars vars;
@@ -30,10 +31,13 @@ static struct err words_make(const struct node *n, struct words *w)
     struct text              id = TEXT_IN(w->cluster);
     mesh_address(a->index, w->address);
     mesh_address(a->head_index, w->head);
+    w->standby[0] = 0;
+    if (a->restores) mesh_address(a->restores, w->standby);
     id_write(a->cluster.id, &id);
     w->vars = (struct recipe_vars){ .address      = str_from(w->address),
                                     .head         = str_from(w->head),
                                     .cluster      = text_str(&id),
+                                    .standby      = str_from(w->standby),
                                     .index        = a->index,
                                     .nodes        = a->nodes,
                                     .cpus_milli   = a->cpus_milli,
@@ -169,4 +173,49 @@ void node_stop_witness(struct node *n)
 {
     if (n->witness) container_exec_stop(n->witness);
     n->witness = NULL;
+}
+
+/* ---- who copies the head's state --------------------------------------------------------------------- */
+
+/* A tenant's as well: see on_line. */
+static void on_copy_line(void *ctx, struct str line)
+{
+    struct node        *n   = ctx;
+    struct worker_input in  = { .kind = IN_COPY_LINE, .ref = n->ref, .text = line };
+    uint64_t            now = sys_boot_now_ms();
+    if (now < n->copy_line_ms + START_LINE_LEAST_MS) return;
+    n->copy_line_ms = now;
+    site_step(n->site, &in);
+}
+
+static void on_copy_done(void *ctx, struct err e, int code, struct str said)
+{
+    struct node *n = ctx;
+    n->copy        = NULL;
+    log_warn("copy.ended", LOG_ID("node", n->ref.node), LOG_I64("code", code),
+             LOG_STR("said", e.code ? str_from(e.why) : said));
+    site_tell(n->site, IN_COPY, n->ref, OK);
+}
+
+void node_start_copy(struct node *n)
+{
+    static const struct container_exec_calls calls = { on_copy_line, on_copy_done };
+    static struct words                      w;
+    if (!n->container_runs || n->copy) return;
+    struct err e = words_make(n, &w);
+    if (!e.code && !w.run.copy_argv) e = ERR(INVALID, "the recipe keeps no state");
+    if (!e.code)
+        e = container_exec(n->container, w.run.copy_argv, length_of(w.run.copy_argv), NULL, 0, 0, &calls, n,
+                           &n->copy);
+    explicit_bzero(&w, sizeof w);
+    if (e.code)
+        on_copy_done(n, e, 0, STR(""));
+    else
+        log_info("copy.begins", LOG_ID("node", n->ref.node));
+}
+
+void node_stop_copy(struct node *n)
+{
+    if (n->copy) container_exec_stop(n->copy);
+    n->copy = NULL;
 }

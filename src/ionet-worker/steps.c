@@ -94,6 +94,8 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_START_CONTAINER: node_start(n); break;
     case ACT_START_WITNESS: node_start_witness(n); break;
     case ACT_STOP_WITNESS: node_stop_witness(n); break;
+    case ACT_START_COPY: node_start_copy(n); break;
+    case ACT_STOP_COPY: node_stop_copy(n); break;
     case ACT_DIAL_TUNNEL: tunnel_dial(n); break;
     case ACT_DROP_TUNNELS: tunnels_drop(n); break;
     case ACT_CLEAN: node_clean(n); break;

@@ -86,13 +86,17 @@ static struct err set_facts(struct ionetd *i, const struct recipe *r, struct str
         .egress        = r->egress != NULL,
         .ready_timeout = { r->ready.timeout_ms },
         /* A link is called gone when it was silent for LINK_SILENT_MS: that counts. */
-        .silent = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },
-        .missed = { r->loss.witness_ms },
+        .silent      = { r->loss.link_ms > LINK_SILENT_MS ? r->loss.link_ms - LINK_SILENT_MS : 0 },
+        .missed      = { r->loss.witness_ms },
+        .keeps_state = r->state != NULL,
     };
     struct hash h = hash_sha256(text);
     memcpy(f->hash, h.bytes, sizeof f->hash);
     TRY(complain(complaint, str_copy(str_from(r->name), f->name, sizeof f->name), r->name));
     TRY(complain(complaint, str_copy(str_from(r->title), f->title, sizeof f->title), r->name));
+    if (r->state)
+        TRY(complain(complaint, str_copy(str_from(r->state->lost), f->state_lost, sizeof f->state_lost),
+                     r->name));
     return complain(complaint, str_copy(str_from(image), f->image, sizeof f->image), r->name);
 }
 

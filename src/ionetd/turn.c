@@ -87,6 +87,7 @@ static void let_out_one(struct ionetd *i, const struct effect *e)
     case EFFECT_RELAY_GONE:
     case EFFECT_PROBE:
     case EFFECT_REVOKE:
+    case EFFECT_REVOKE_NODE:
     case EFFECT_GATEWAY_ALL: return; /* gateways_tell */
     case EFFECT_KIND_COUNT: break;
     }

@@ -19,6 +19,8 @@ static const struct field recipe_fields[] = {
     FIELD_MS(struct recipe_facts, silent, "silent_ms", SEEN_PUBLIC, LIVE,
              "before a silent node is called lost"),
     FIELD_MS(struct recipe_facts, missed, "missed_ms", SEEN_PUBLIC, LIVE, "before one that is only missed is"),
+    FIELD_BOOL(struct recipe_facts, keeps_state, SEEN_PUBLIC, LIVE, "another takes a lost head's place"),
+    FIELD_TEXT(struct recipe_facts, state_lost, SEEN_PUBLIC, LIVE, "what is gone with a head all the same"),
 };
 const struct record_type recipe_facts_type =
     RECORD_TYPE("recipe", "recipes", struct recipe_facts, recipe_fields, "a kind of cluster");

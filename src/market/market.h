@@ -33,6 +33,8 @@ struct recipe_facts {
     struct span ready_timeout; /* from reservation to ready */
     struct span silent; /* a node that the witness misses is lost when its link has been gone for so long */
     struct span missed; /* and with its link up when the witness has missed it for so long */
+    bool        keeps_state;     /* another takes a lost head's place, with its state */
+    char        state_lost[160]; /* what is gone with a head all the same */
 };
 extern const struct record_type recipe_facts_type;
 

@@ -28,7 +28,7 @@ void cluster_changed(struct step *s, struct cluster *c)
 }
 
 struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role,
-                              uint32_t units)
+                              uint32_t index, uint32_t units)
 {
     struct node *x = table_add(&s->n->nodes, step_id(s, STR("node")));
     check(x);
@@ -36,7 +36,7 @@ struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *
     x->device      = d->id;
     x->role        = role;
     x->units       = units;
-    x->index       = c->next_index++;
+    x->index       = index;
     x->incarnation = 1;
     x->made        = s->now;
     x->alive       = s->now;
@@ -151,6 +151,7 @@ void node_close(struct step *s, struct cluster *c, struct node *x)
 {
     node_leaves_mesh(s, c, x);
     stop_counting(s, c, x);
+    step_effect(s, EFFECT_REVOKE_NODE, x->id.id);
 }
 
 void cluster_end(struct step *s, struct cluster *c, bool failed, struct str why)

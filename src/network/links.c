@@ -338,6 +338,11 @@ static void take_report(struct step *s, struct device *d, const struct observed_
     uint64_t        stored_ms = x->served_ms / SERVED_STORE_MS;
     node_reported(x, o->served_ms);
     if (x->served_ms / SERVED_STORE_MS != stored_ms) step_changed(s, &node_type, x);
+    if (x->copied != o->copied && node_is_live(x)) {
+        x->copied = o->copied;
+        step_changed(s, &node_type, x);
+        cluster_event(s, c);
+    }
     x->cpu_milli    = o->cpu_milli;
     x->memory_bytes = o->memory_bytes;
     if (!node_is_live(x)) return;

@@ -322,6 +322,8 @@ static void assign(const struct network *n, const struct device *d, const struct
     a->head_index           = c->head_index;
     a->nodes                = c->size;
     a->witness              = x->witness;
+    a->standby              = x->standby;
+    a->restores             = x->restores;
     a->cpus_milli           = d->cpus * 1000;
     a->memory_bytes         = d->memory_bytes;
     a->paid                 = cluster_lease(c, n->meta.now);

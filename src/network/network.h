@@ -238,6 +238,7 @@ enum effect_kind {
     EFFECT_RELAY_GONE,    /* count = slot */
     EFFECT_PROBE,         /* subject = node: it is alone, the gateway is to see it serve */
     EFFECT_REVOKE,        /* subject = cluster: its tickets are void, its probe ends */
+    EFFECT_REVOKE_NODE,   /* subject = node: its tickets are void, though its cluster goes on */
     EFFECT_GATEWAY_ALL,   /* subject = gateway: it came up: everything */
     EFFECT_EVENT_CLUSTER, /* subject changed: watchers */
     EFFECT_EVENT_DEVICE,

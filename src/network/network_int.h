@@ -72,14 +72,35 @@ bool         node_is_live(const struct node *x); /* placed or serving: it is in 
 void         cluster_changed(struct step *s, struct cluster *c); /* stored, and its watchers told */
 void         cluster_event(struct step *s, struct cluster *c);   /* only told */
 struct node *cluster_add_node(struct step *s, struct cluster *c, struct device *d, enum node_role role,
-                              uint32_t units);
+                              uint32_t index, uint32_t units);
 void         cluster_advance(struct step *s, struct cluster *c); /* what its nodes have reached */
 void         cluster_end(struct step *s, struct cluster *c, bool failed, struct str why);
 void         node_close(struct step *s, struct cluster *c, struct node *x); /* nothing counts any more */
 void         node_ended(struct step *s, struct cluster *c, struct node *x, const struct observed_node *o);
 void         node_settle(struct step *s, struct cluster *c, struct node *x);
 
+/* heads.c */
+struct node *cluster_head(const struct network *n,
+                          const struct cluster *c); /* that lives; null: its place is empty */
+struct node *cluster_keeper(const struct network *n,
+                            const struct cluster *c); /* of a whole copy of the state; null */
+void         standby_appoint(struct step *s, struct cluster *c);
+/* Its head is closed. Null if another may take the place, else why not. */
+const char *head_is_gone_for_good(const struct step *s, const struct cluster *c);
+void        head_was_lost(struct step *s, struct cluster *c, const struct node *head);
+/* A device for the head where none is free: a worker's, who gives up its place. Null: none can. */
+struct device *head_takes_a_workers(struct step *s, struct cluster *c);
+/* A new head gives those that it has not seen yet time to come back to it. */
+bool head_waits_for(const struct step *s, const struct node *head, const struct node *x);
+
+/* places.c */
+void places_fill(struct step *s, struct cluster *c);
+void place_failed(struct step *s, struct cluster *c,
+                  const struct node *x);                             /* it took one and did not come up */
+void cluster_say(struct step *s, struct cluster *c, struct str why); /* what its owner reads while it goes on */
+
 /* watch.c */
+void witness_appoint(struct step *s, struct cluster *c);
 void on_tick(struct step *s);
 void on_witnessed(struct step *s);
 void on_gw_probed(struct step *s);

@@ -126,7 +126,7 @@ static void add_nodes(struct step *s, struct cluster *c, uint32_t count, const s
         uint32_t       most  = rest - (count - i - 1); /* one at least for each that follows */
         uint32_t       units = place_units(d, need) < most ? place_units(d, need) : most;
         rest -= units;
-        struct node *x = cluster_add_node(s, c, d, i == 0 ? NODE_HEAD : NODE_WORKER, units);
+        struct node *x = cluster_add_node(s, c, d, i == 0 ? NODE_HEAD : NODE_WORKER, c->next_index++, units);
         x->witness     = i < 2; /* the head watches all, the first worker watches the head */
     }
 }

@@ -336,7 +336,7 @@ static void a_head_that_is_lost_ends_the_cluster_with_a_refund(void **state)
     assert_true(at(cluster)->state >= CLUSTER_ENDING);
     world_pass(&w, NODE_CLOSING_MS + 400);
     assert_int_equal(at(cluster)->state, CLUSTER_FAILED);
-    assert_string_equal(at(cluster)->why, "its head was lost");
+    assert_string_equal(at(cluster)->why, "its head was lost, and its recipe keeps no state beyond that");
     assert_int_equal(at(cluster)->charged.micros + at(cluster)->refunded.micros, at(cluster)->escrow.micros);
 }
 

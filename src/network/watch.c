@@ -3,17 +3,20 @@
  * A node is lost when its worker's link is gone and the witness misses it; when the witness alone misses it for as
  * long as its recipe says; when its container ended; when its device is held; or when it does not begin. A link that is gone while
  * the witness sees the node alive is no loss: a network outage stops no work. Of a node that is alone the gateway is the
- * witness. */
+ * witness. With the head away nobody sees the others: then one is lost whose link is gone for longer than a worker needs to
+ * have it again, while others' are there. If all links of a cluster are gone it may be the network that is cut off, so it is
+ * waited for until no worker has a lease any more. */
 #include "network_int.h"
 
 #include <string.h>
 
 #define WITNESS_FRESH_MS 3000 /* a line older than this says nothing about now */
-#define DEVICE_RESTS_MS 10000 /* before a device that lost a node of a cluster gets another one of it */
 #define FORGET_A_TICK_MAX 4096
 #define PROBED_STORE_MS 60000
 #define WEIGH_MS 300000
-#define BEGINS_MS 30000        /* a worker that holds the image and has not taken it up by then never will */
+#define BEGINS_MS 30000 /* a worker that holds the image and has not taken it up by then never will */
+#define UNSEEN_MS (ASSIGN_RETURN_MS + 4000)
+#define DARK_MS 15000          /* no node of a cluster was heard: its owner is told */
 #define WITNESS_SILENT_MS 5000 /* the second witness has lost the head when it has no line for so long */
 #define PROBE_SILENT_MS \
     15000 /* the gateway has lost a lone node when none of its probes was answered for so long */
@@ -65,7 +68,7 @@ static void take_entry(struct step *s, struct cluster *c, struct node *by, struc
     if (by->role != NODE_HEAD && x->role != NODE_HEAD) return;
     if (s->in->witnessed->age_ms > WITNESS_FRESH_MS) return;
     if (!e->alive && by != x) {
-        if (x->missed.ms == 0) x->missed = s->now;
+        if (x->missed.ms == 0 && !head_waits_for(s, by, x)) x->missed = s->now;
         return;
     }
     x->alive  = s->now;
@@ -78,9 +81,14 @@ static bool is_seen(const struct step *s, const struct node *x)
            instant_since(s->now, x->alive).ms <= WITNESS_FRESH_MS;
 }
 
-static void node_pass(struct step *s, struct node *x)
+static void node_pass(struct step *s, struct cluster *c, struct node *x)
 {
     struct device *d = table_find(&s->n->devices, x->device.id);
+    if (x->role == NODE_HEAD && x->restores) {
+        c->head_back = s->now;
+        c->head_moves++;
+    }
+    c->failures = 0;
     node_move(x, NODE_SERVING);
     x->passed = s->now;
     x->settle = instant_add(s->now, (struct span){ SETTLE_MS });
@@ -97,7 +105,7 @@ static void become_ready(struct step *s, struct cluster *c)
     c->ends  = instant_add(s->now, c->duration);
     cluster_move(c, CLUSTER_READY);
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));)
-        if (x->state == NODE_PLACED) node_pass(s, x);
+        if (x->state == NODE_PLACED) node_pass(s, c, x);
     c->renew = s->now; /* the lease has an end now: the next tick tells the workers */
     cluster_changed(s, c);
 }
@@ -105,6 +113,7 @@ static void become_ready(struct step *s, struct cluster *c)
 static void become_whole(struct step *s, struct cluster *c)
 {
     c->healed = s->now;
+    c->why[0] = 0;
     cluster_move(c, CLUSTER_READY);
     cluster_changed(s, c);
 }
@@ -128,7 +137,10 @@ static void judge(struct step *s, struct cluster *c)
     if (c->state != CLUSTER_HEALING) return;
 
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
-        if (x->state == NODE_PLACED && is_seen(s, x)) node_pass(s, x);
+        if (x->state == NODE_PLACED && is_seen(s, x)) {
+            node_pass(s, c, x);
+            cluster_changed(s, c);
+        }
         serving += x->state == NODE_SERVING && is_seen(s, x);
     }
     if (serving == c->size) become_whole(s, c);
@@ -227,27 +239,41 @@ static bool is_idle(const struct step *s, const struct cluster *c, const struct 
     return d->has_images && network_holds_ahead(s->n, c->image);
 }
 
+/* Nobody is there who could miss it; but somebody is who shows that it isn't the network that is cut off. */
+static bool is_out_of_sight(const struct step *s, const struct cluster *c, const struct node *x,
+                            struct span silent)
+{
+    const struct node *head  = cluster_head(s->n, c);
+    bool               blind = !head || head->state != NODE_SERVING || link_is_gone(s, head, silent);
+    if (!blind || !link_is_gone(s, x, (struct span){ UNSEEN_MS })) return false;
+    for (const struct node *y = NULL; (y = cluster_node(s->n, c, y));)
+        if (node_is_live(y) && ((const struct device *)table_find(&s->n->devices, y->device.id))->session)
+            return true;
+    return false;
+}
+
 static bool is_lost(const struct step *s, const struct cluster *c, const struct node *x)
 {
     if (!node_is_live(x)) return false;
     const struct device *d = table_find(&s->n->devices, x->device.id);
     if (x->phase == PHASE_ENDED || d->state == DEVICE_HELD || is_idle(s, c, x)) return true;
     struct recipe_facts r = patience(s->n, c);
-    if (x->role == NODE_HEAD) return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
+    if (x->role == NODE_HEAD && (x->state == NODE_SERVING || cluster_is_forming(c)))
+        return link_is_gone(s, x, r.silent) && head_is_missed(s, c, x);
     if (x->state == NODE_PLACED)
         return link_is_gone(s, x, r.silent) || replacement_is_late(s, c, x, r.ready_timeout);
-    if (x->missed.ms == 0) return false;
+    if (x->missed.ms == 0) return is_out_of_sight(s, c, x, r.silent);
     return link_is_gone(s, x, r.silent) || instant_since(s->now, x->missed).ms >= r.missed.ms;
 }
 
-/* A witness that is gone has a successor: any worker will do. */
-static void appoint_witness(struct step *s, struct cluster *c)
+/* A witness that is gone has a successor: any worker will do, best one that is heard. */
+void witness_appoint(struct step *s, struct cluster *c)
 {
     struct node *any = NULL;
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         if (!node_is_live(x) || x->role == NODE_HEAD) continue;
         if (x->witness) return;
-        any = x;
+        if (!any || ((const struct device *)table_find(&s->n->devices, x->device.id))->session) any = x;
     }
     if (!any) return;
     any->witness = true;
@@ -256,93 +282,31 @@ static void appoint_witness(struct step *s, struct cluster *c)
     device_tell(s, table_find(&s->n->devices, any->device.id));
 }
 
-/* What a lost witness saw of the head is said by nobody again. */
-static void keep_what_was_seen(struct step *s, struct cluster *c)
+/* What a lost witness saw is said by nobody again: of the head, or, if it was the head, of the others. */
+static void keep_what_was_seen(struct step *s, struct cluster *c, const struct node *lost)
 {
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));)
-        if (x->role == NODE_HEAD) step_changed(s, &node_type, x);
+        if (x->role != lost->role && node_is_live(x)) step_changed(s, &node_type, x);
 }
 
 static void lose(struct step *s, struct cluster *c, struct node *x)
 {
-    if (x->witness) keep_what_was_seen(s, c);
+    if (x->witness) keep_what_was_seen(s, c, x);
     if (is_idle(s, c, x)) device_was_idle(s, table_find(&s->n->devices, x->device.id));
     x->lost = true;
     c->lost++;
     node_close(s, c, x);
     if (x->state == NODE_CLOSING) node_settle(s, c, x); /* what it may have served since is its own loss */
-    if (x->role == NODE_HEAD) return cluster_end(s, c, true, STR("its head was lost"));
+    if (x->role == NODE_HEAD) {
+        const char *why = head_is_gone_for_good(s, c);
+        if (why) return cluster_end(s, c, true, str_from(why));
+        head_was_lost(s, c, x);
+    }
+    if (c->ready.ms && !x->passed.ms) place_failed(s, c, x);
     if (c->state == CLUSTER_READY) cluster_move(c, CLUSTER_HEALING);
     c->hurt = s->now;
-    appoint_witness(s, c);
+    witness_appoint(s, c);
     cluster_changed(s, c);
-}
-
-/* Where a node of this cluster was lost another one may be lost as well: such a device comes after all others, and only
- * once it has rested, so that a container which ends at once isn't started over and over. */
-static bool has_failed(const struct step *s, const struct cluster *c, const struct device *d, bool *rested)
-{
-    bool failed = false;
-    *rested     = true;
-    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
-        if (!x->lost || !id_eq(x->device.id, d->id.id)) continue;
-        failed = true;
-        *rested &= instant_since(s->now, x->closed).ms >= DEVICE_RESTS_MS;
-    }
-    return failed;
-}
-
-static struct device *substitute(struct step *s, const struct cluster *c, const struct place_need *need)
-{
-    struct device  *spare = NULL;
-    struct device **found = s->n->chosen;
-    uint32_t most  = s->n->devices.most - 1 < c->lost ? s->n->devices.most : c->lost + 1; /* one is another */
-    uint32_t count = place_choose(&s->n->devices, need, most, found);
-    for (uint32_t i = 0; i < count; i++) {
-        bool rested;
-        if (!has_failed(s, c, found[i], &rested)) return found[i];
-        if (!spare && rested) spare = found[i];
-    }
-    return spare;
-}
-
-/* What a substitute must be, so that all missing ones together bring the missing units. */
-static struct place_need need_of(const struct cluster *c, const struct recipe_facts *r, uint32_t nodes,
-                                 uint32_t units)
-{
-    return (struct place_need){ .gpus_min   = r->unit == UNIT_GPU ? (units + nodes - 1) / nodes : 0,
-                                .cpus_min   = r->cpus_min,
-                                .memory_min = r->memory_min,
-                                .egress     = r->egress,
-                                .price_max  = c->price };
-}
-
-/* Takes places that are empty. Before ready a market without a free device ends the cluster; later it waits for one. */
-static void fill(struct step *s, struct cluster *c)
-{
-    const struct recipe_facts *r     = network_recipe(s->n, str_from(c->recipe));
-    uint32_t                   nodes = c->size, units = c->quantity; /* that are missing */
-    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
-        if (!node_is_live(x)) continue;
-        nodes--;
-        units -= x->units;
-    }
-    for (; nodes && step_has_room(s); nodes--) {
-        bool              room = r && s->n->nodes.live < s->n->nodes.most && c->next_index <= MESH_INDEX_MAX;
-        struct place_need need = room ? need_of(c, r, nodes, units) : (struct place_need){ 0 };
-        struct device    *d    = room ? substitute(s, c, &need) : NULL;
-        if (!d) {
-            if (cluster_is_forming(c))
-                cluster_end(s, c, true, STR("a device was lost before it was ready, and no other is free"));
-            return;
-        }
-        uint32_t most   = units - (nodes - 1),
-                 brings = place_units(d, &need) < most ? place_units(d, &need) : most;
-        units -= brings;
-        cluster_add_node(s, c, d, NODE_WORKER, brings);
-        appoint_witness(s, c);
-        cluster_changed(s, c);
-    }
 }
 
 /* ---- time --------------------------------------------------------------------------------------------- */
@@ -384,6 +348,37 @@ static void renew(struct step *s, struct cluster *c)
     cluster_owe_maps(s, c);
 }
 
+/* How long no node of it was heard: nobody who could say what became of the others. */
+static struct span darkness(const struct step *s, const struct cluster *c)
+{
+    struct span least = { INT64_MAX };
+    for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
+        const struct device *d = table_find(&s->n->devices, x->device.id);
+        if (node_is_live(x))
+            least = span_min(least, d->session ? (struct span){ 0 } : instant_since(s->now, d->seen));
+    }
+    return least.ms == INT64_MAX ? (struct span){ 0 } : least;
+}
+
+/* A lone node is heard through the gateway as well. */
+static bool is_dark(const struct step *s, const struct cluster *c)
+{
+    const struct node *head = cluster_head(s->n, c);
+    if (!c->ready.ms || darkness(s, c).ms < DARK_MS) return false;
+    return c->size > 1 || !head || instant_since(s->now, head->probed).ms >= DARK_MS;
+}
+
+static void watch_dark(struct step *s, struct cluster *c)
+{
+    if (darkness(s, c).ms >= LEASE_MS)
+        return cluster_end(s, c, true, STR("all its nodes were lost: none was heard of for six hours"));
+    if (c->nodes_alive) {
+        c->nodes_alive = 0;
+        cluster_event(s, c);
+    }
+    cluster_say(s, c, STR("none of its nodes is heard: what they do goes on, and counts once they are back"));
+}
+
 static void watch_cluster(struct step *s, struct cluster *c)
 {
     const struct recipe_facts *r = network_recipe(s->n, str_from(c->recipe));
@@ -392,6 +387,9 @@ static void watch_cluster(struct step *s, struct cluster *c)
         return cluster_end(s, c, false, STR("what was paid for has ended"));
     if (cluster_is_forming(c) && r && instant_since(s->now, c->made).ms > r->ready_timeout.ms)
         return cluster_end(s, c, true, STR("it was not ready in the time its recipe gives it"));
+    bool dark = is_dark(s, c);
+    if (dark) watch_dark(s, c);
+    if (c->state == CLUSTER_ENDING) return;
     if (is_muted(s, c)) return cluster_end(s, c, true, STR("its own check no longer sees its nodes serve"));
 
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
@@ -399,8 +397,14 @@ static void watch_cluster(struct step *s, struct cluster *c)
         if (is_lost(s, c, x)) lose(s, c, x);
         if (c->state == CLUSTER_ENDING) return;
         if (x->state == NODE_SERVING && !instant_before(s->now, x->settle)) node_settle(s, c, x);
+        if (x->state == NODE_CLOSING && instant_since(s->now, x->closed).ms >= NODE_CLOSING_MS)
+            node_settle(s, c, x);
     }
-    fill(s, c);
+    const char *why = cluster_head(s->n, c) ? NULL : head_is_gone_for_good(s, c);
+    if (why)
+        return cluster_end(s, c, true, str_from(why)); /* the copy was lost while the head's place was empty */
+    if (!dark) places_fill(s, c);
+    standby_appoint(s, c);
     if (c->state != CLUSTER_ENDING && !instant_before(s->now, c->renew) && step_has_room(s)) renew(s, c);
 }
 

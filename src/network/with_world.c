@@ -34,7 +34,7 @@ static const struct network_limits limits = {
 
 static struct network_config config(void)
 {
-    struct network_config c = { .fee_basis_points = 25, .recipe_count = 2 };
+    struct network_config c = { .fee_basis_points = 25, .recipe_count = 3 };
     c.private_ids[0]        = 1;
     c.secrets[0]            = 2;
     c.recipes[0]            = (struct recipe_facts){ .name          = "ray",
@@ -49,6 +49,10 @@ static struct network_config config(void)
     c.recipes[1]            = c.recipes[0];
     c.recipes[1].unit       = UNIT_GPU;
     memcpy(c.recipes[1].name, "gpu", sizeof "gpu");
+    c.recipes[2]             = c.recipes[0];
+    c.recipes[2].keeps_state = true;
+    memcpy(c.recipes[2].name, "kept", sizeof "kept");
+    memcpy(c.recipes[2].state_lost, "what ran on the head", sizeof "what ran on the head");
     return c;
 }
 
@@ -233,6 +237,7 @@ void world_open(struct world *w)
     check_print_by(print_check);
     memset(w, 0, sizeof *w);
     w->now    = (struct instant){ 1700000000000 };
+    w->recipe = "ray";
     w->bytes  = network_bytes(&limits);
     w->memory = malloc(w->bytes);
     w->room   = malloc(effects_bytes());
@@ -389,7 +394,8 @@ struct err world_quote(struct world *w, uint32_t quantity, int64_t duration_ms, 
 {
     struct input in = { .kind    = INPUT_QUOTE,
                         .account = w->user,
-                        .quote   = { .recipe = "ray", .quantity = quantity, .duration = { duration_ms } } };
+                        .quote   = { .quantity = quantity, .duration = { duration_ms } } };
+    check(str_copy(str_from(w->recipe), in.quote.recipe, sizeof in.quote.recipe).code == ERR_NONE);
     return world_ask(w, &in, quote, count);
 }
 
@@ -424,6 +430,7 @@ void world_work(struct world *w, struct id cluster, enum node_phase phase, uint6
         *r                      = (struct observed_node){
                                  .node = x->id, .incarnation = x->incarnation, .phase = phase, .served_ms = served_ms
         };
+        r->copied      = x->standby && w->copied;
         r->mesh_key[0] = 1;
         memcpy(r->mesh_key + 1, x->id.id.bytes, ID_BYTES);
         if (phase == PHASE_ENDED) {

@@ -24,6 +24,8 @@ struct world {
     struct id         gateway;
     uint64_t          gateway_session;
     uint8_t           gateway_run; /* grows with each start of it */
+    const char       *recipe;      /* of what is quoted */
+    bool              copied;      /* whether standbys say that their copies are whole */
     struct probed    *probed;      /* what it has said of each node */
     uint32_t          probed_count;
 };

@@ -7,6 +7,7 @@ enum variable {
     VARIABLE_ADDRESS,
     VARIABLE_HEAD,
     VARIABLE_CLUSTER,
+    VARIABLE_STANDBY,
     VARIABLE_INDEX,
     VARIABLE_NODES,
     VARIABLE_CPUS,
@@ -17,9 +18,10 @@ enum variable {
 };
 
 static const char *const names[VARIABLE_COUNT] = {
-    [VARIABLE_ADDRESS] = "address", [VARIABLE_HEAD] = "head",     [VARIABLE_CLUSTER] = "cluster",
-    [VARIABLE_INDEX] = "index",     [VARIABLE_NODES] = "nodes",   [VARIABLE_CPUS] = "cpus",
-    [VARIABLE_GPUS] = "gpus",       [VARIABLE_MEMORY] = "memory", [VARIABLE_SHM] = "shm",
+    [VARIABLE_ADDRESS] = "address", [VARIABLE_HEAD] = "head",   [VARIABLE_CLUSTER] = "cluster",
+    [VARIABLE_STANDBY] = "standby", [VARIABLE_INDEX] = "index", [VARIABLE_NODES] = "nodes",
+    [VARIABLE_CPUS] = "cpus",       [VARIABLE_GPUS] = "gpus",   [VARIABLE_MEMORY] = "memory",
+    [VARIABLE_SHM] = "shm",
 };
 
 /* The place of a name in a list, or the list's length. */
@@ -86,6 +88,7 @@ static uint64_t number_of(const struct recipe *r, const struct recipe_vars *v, e
     case VARIABLE_ADDRESS:
     case VARIABLE_HEAD:
     case VARIABLE_CLUSTER:
+    case VARIABLE_STANDBY:
     case VARIABLE_COUNT: break;
     }
     check_failed("the variable is a number", __FILE__, __LINE__);
@@ -105,6 +108,8 @@ static void add_variable(const struct recipe *r, const struct recipe_vars *v, st
         text_add(out, v->head);
     else if (variable == VARIABLE_CLUSTER)
         text_add(out, v->cluster);
+    else if (variable == VARIABLE_STANDBY)
+        text_add(out, v->standby);
     else
         text_add_u64(out, number_of(r, v, variable));
 }
@@ -171,11 +176,13 @@ struct err recipe_expand(const struct recipe *r, enum recipe_role role, const st
 {
     const struct recipe_part    *p   = role == RECIPE_HEAD ? &r->head : &r->worker;
     const struct recipe_witness *w   = &r->witness;
-    struct recipe_run            run = { NULL, NULL, NULL };
+    struct recipe_run            run = { NULL, NULL, NULL, NULL };
     TRY(expand_command(r, vars, p->command, p->command_count, arena, &run.argv));
     TRY(expand_env(r, p, vars, arena, &run.env));
     if (recipe_is_on(w->on, role))
         TRY(expand_command(r, vars, w->command, w->command_count, arena, &run.witness_argv));
+    if (r->state && role == RECIPE_WORKER)
+        TRY(expand_command(r, vars, r->state->copy, r->state->copy_count, arena, &run.copy_argv));
     *out = run;
     return OK;
 }

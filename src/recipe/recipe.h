@@ -8,14 +8,16 @@
  *   ${index} this node's number in it     ${nodes} how many    ${cpus} whole CPUs   ${gpus} GPUs
  *   ${memory} bytes of memory beside /dev/shm
  *   ${shm} bytes of /dev/shm, less a sixteenth that is left to what keeps books in it
+ *   ${standby} the mesh address of the node that keeps a copy of the state, for a head that takes a lost one's place;
+ *   else nothing
  *   ${secret.NAME} a secret of the cluster that the recipe declares
  * What a service's user sets (`services[].env`) may use secrets, and ${address}: HOST:PORT at which he reaches it.
  * A '$' that no '{' follows stands for itself.
  *
  * The file is plain YAML 1.1, one document, no aliases, every key once. Keys are the names of the members
  * below (counts aside); lists of NAME=VALUE are lists of such texts. May be left out: tmpfs, sysctls, env,
- * secrets, `worker.env`, `head.env`, a service's env (then empty), a service's path, and egress: then there is no way
- * out of a node but to the others of its cluster.
+ * secrets, `worker.env`, `head.env`, a service's env (then empty), a service's path, egress: then there is no way
+ * out of a node but to the others of its cluster; and state: then a cluster ends with its head.
  *
  * A recipe lives on the heap until recipe_free. */
 #ifndef RECIPE_RECIPE_H
@@ -37,6 +39,7 @@
 #define RECIPE_SYSCTLS_MAX 16
 #define RECIPE_SECRET_TEXT 65
 #define RECIPE_PATH_MAX 127
+#define RECIPE_LOST_MAX 159
 
 enum recipe_unit { RECIPE_UNIT_MACHINE, RECIPE_UNIT_GPU }; /* what a quote counts */
 enum recipe_role { RECIPE_HEAD, RECIPE_WORKER, RECIPE_ROLE_COUNT };
@@ -82,6 +85,20 @@ struct recipe_egress {
     unsigned  ports_count;
 };
 
+/* What outlives the head's machine. On one worker, the standby, a program keeps a copy of the head's state. When the head
+ * is lost another machine takes its place, at its mesh address; its command finds the copy at ${standby}, and fails rather
+ * than begin with less.
+ *
+ * The copying program says again and again, once a second or so, how it stands: a line "copied" while its copy is whole,
+ * "copying" while it is not (yet). A head that is gone makes no copy less whole, and the copy is needed just then. What it
+ * keeps is taken for lost when it ends; it is then started again, and as well beside an earlier one that lost sight of its
+ * worker: that one ends of SIGPIPE when it next says something, so the two must be able to keep one copy. */
+struct recipe_state {
+    char   **copy; /* argv; the first is a path */
+    unsigned copy_count;
+    char    *lost; /* what is gone with a head all the same, for its user: at most RECIPE_LOST_MAX bytes */
+};
+
 struct recipe_tmpfs {
     char             *path; /* absolute */
     uint32_t          size_mib;
@@ -109,6 +126,7 @@ struct recipe {
     struct recipe_tmpfs  *tmpfs;
     unsigned              tmpfs_count;
     struct recipe_egress *egress;  /* null: none */
+    struct recipe_state  *state;   /* null: none */
     char                **sysctls; /* net.NAME=VALUE, in the node's own network namespace */
     unsigned              sysctls_count;
     char                **env; /* NAME=VALUE, of every part and its witness */
@@ -144,6 +162,7 @@ uint64_t recipe_shm_bytes(const struct recipe *r, uint64_t memory_bytes); /* of 
 
 struct recipe_vars {
     struct str address, head, cluster;
+    struct str standby; /* "" but for a head in a lost one's place */
     uint32_t   index, nodes, cpus_milli, gpus;
     uint64_t   memory_bytes;                /* the container's limit, /dev/shm included */
     struct str secrets[RECIPE_SECRETS_MAX]; /* in the order of the recipe's names */
@@ -154,6 +173,7 @@ struct recipe_run {
     const char *const *argv;
     const char *const *env;          /* the recipe's, then the part's; of one name only the last */
     const char *const *witness_argv; /* null if the witness isn't for this role */
+    const char *const *copy_argv;    /* null but for a worker of a recipe with state */
 };
 
 must_check struct err recipe_expand(const struct recipe *r, enum recipe_role role,

@@ -1,6 +1,7 @@
 #include "recipe_int.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define NAME_MOST 31 /* of what a record keeps the name of */
 #define TITLE_MOST 63
@@ -368,6 +369,15 @@ static struct err check_texts(const struct checker *c)
     return OK;
 }
 
+static struct err check_state(const struct checker *c)
+{
+    const struct recipe_state *s = c->recipe->state;
+    if (!s) return OK;
+    if (strlen(s->lost) > RECIPE_LOST_MAX || !str_is_utf8(str_from(s->lost)))
+        return refuse(c, place_of("state.lost"), "must be a line of at most 159 bytes");
+    return check_command(c, "state.copy", s->copy, s->copy_count);
+}
+
 struct err rules_check(const struct recipe *r, struct yaml *y, const struct complaint *complaint)
 {
     struct checker c = { r, y, complaint };
@@ -383,6 +393,7 @@ struct err rules_check(const struct recipe *r, struct yaml *y, const struct comp
     TRY(check_command(&c, "head.command", r->head.command, r->head.command_count));
     TRY(check_command(&c, "worker.command", r->worker.command, r->worker.command_count));
     TRY(check_command(&c, "witness.command", r->witness.command, r->witness.command_count));
+    TRY(check_state(&c));
     for (uint32_t i = 0; i < r->services_count; i++) TRY(check_service(&c, i));
     return check_through(&c);
 }

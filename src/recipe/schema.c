@@ -49,6 +49,12 @@ static const cyaml_schema_field_t egress_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t state_fields[] = {
+    TEXTS(recipe_state, copy, 0, 1, RECIPE_ARGS_MAX),
+    TEXT(recipe_state, lost),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t part_fields[] = {
     TEXTS(recipe_part, command, 0, 1, RECIPE_ARGS_MAX),
     TEXTS(recipe_part, env, OPTIONAL, 0, RECIPE_ENV_MAX),
@@ -103,6 +109,7 @@ static const cyaml_schema_field_t recipe_fields[] = {
     CYAML_FIELD_SEQUENCE("tmpfs", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, tmpfs, &tmpfs_entry, 0,
                          RECIPE_TMPFS_MAX),
     CYAML_FIELD_MAPPING_PTR("egress", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, egress, egress_fields),
+    CYAML_FIELD_MAPPING_PTR("state", CYAML_FLAG_POINTER | OPTIONAL, struct recipe, state, state_fields),
     TEXTS(recipe, sysctls, OPTIONAL, 0, RECIPE_SYSCTLS_MAX),
     TEXTS(recipe, env, OPTIONAL, 0, RECIPE_ENV_MAX),
     TEXTS(recipe, secrets, OPTIONAL, 0, RECIPE_SECRETS_MAX),

@@ -174,6 +174,43 @@ static void a_way_out_is_declared_or_there_is_none(void **state)
 
 #define LONG_63 "0123456789012345678901234567890123456789012345678901234567890123"
 
+/* The base with state, kept by that command. */
+static const char *keep_state(const char *command, const char *lost)
+{
+    char lines[512];
+    snprintf(lines, sizeof lines, "state:\n  copy: %s\n  lost: %s\nsysctls:", command, lost);
+    return changed("sysctls:", lines);
+}
+
+static void what_outlives_its_node_is_declared_with_who_keeps_it_and_what_is_lost(void **state)
+{
+    (void)state;
+    struct recipe *r = the_recipe();
+    assert_null(r->state);
+    recipe_free(r);
+    assert_int_equal(read_text(keep_state("[/bin/copy, \"${head}:1\"]", "jobs on the head"), &r).code,
+                     ERR_NONE);
+    assert_int_equal(r->state->copy_count, 2);
+    assert_string_equal(r->state->lost, "jobs on the head");
+    recipe_free(r);
+
+    static const struct {
+        const char *copy, *lost, *complaint;
+    } rows[] = {
+        { "[/bin/copy, \"${heads}\"]", "jobs",
+          "pair.yaml:15: state.copy[1] uses a variable that is not there: heads" },
+        { "[copy]", "jobs", "pair.yaml:15: state.copy[0] must be an absolute path" },
+        { "[]", "jobs", "pair.yaml:15: too few entries (0 of 1 min) in sequence." },
+        { "[/bin/copy]", LONG_63 LONG_63 "012345678901234567890123456789123",
+          "pair.yaml:16: state.lost must be a line of at most 159 bytes" },
+        { "[/bin/copy]\n  kept: 1", "jobs", "pair.yaml:16: there is no such key: kept" },
+    };
+    for (size_t i = 0; i < countof(rows); i++) {
+        assert_int_equal(read_text(keep_state(rows[i].copy, rows[i].lost), &r).code, ERR_INVALID);
+        assert_string_equal(said, rows[i].complaint);
+    }
+}
+
 static void every_mistake_is_refused_with_its_line_and_reason(void **state)
 {
     (void)state;
@@ -385,6 +422,33 @@ static void a_worker_is_expanded_without_a_witness_that_is_not_for_it(void **sta
     recipe_free(r);
 }
 
+static void a_worker_copies_the_state_and_a_head_in_a_lost_ones_place_is_told_where_it_is(void **state)
+{
+    (void)state;
+    char               memory[4096];
+    struct arena       arena = ARENA_IN(memory, sizeof memory);
+    struct recipe     *r     = NULL;
+    struct recipe_run  run;
+    struct recipe_vars moved = vars;
+    const char        *text  = keep_state("[/bin/copy, \"${head}:1\"]", "jobs on the head");
+    char               both[4096];
+    snprintf(both, sizeof both, "%s", text);
+    char *cost = strstr(both, "cost$5 ${cpus}");
+    assert_non_null(cost);
+    memcpy(cost, "<${standby}>  ", strlen("cost$5 ${cpus}"));
+    assert_int_equal(read_text(both, &r).code, ERR_NONE);
+
+    assert_int_equal(recipe_expand(r, RECIPE_WORKER, &vars, &arena, &run).code, ERR_NONE);
+    assert_list(run.copy_argv, (const char *const[]){ "/bin/copy", "10.99.0.1:1", NULL });
+    assert_int_equal(recipe_expand(r, RECIPE_HEAD, &vars, &arena, &run).code, ERR_NONE);
+    assert_null(run.copy_argv);
+    assert_true(str_starts(str_from(run.argv[2]), STR("<> ")));
+    moved.standby = STR("10.99.0.3");
+    assert_int_equal(recipe_expand(r, RECIPE_HEAD, &moved, &arena, &run).code, ERR_NONE);
+    assert_true(str_starts(str_from(run.argv[2]), STR("<10.99.0.3> ")));
+    recipe_free(r);
+}
+
 static void a_services_user_is_given_its_secrets_and_a_place_for_the_address(void **state)
 {
     (void)state;
@@ -408,7 +472,7 @@ static void what_does_not_fit_is_an_error_and_not_cut_off(void **state)
     (void)state;
     static char        memory[65536], long_secret[5000];
     struct recipe     *r    = the_recipe();
-    struct recipe_run  run  = { NULL, NULL, NULL };
+    struct recipe_run  run  = { NULL, NULL, NULL, NULL };
     struct recipe_vars many = vars;
     for (size_t size = 0; size < 300; size += 16) {
         struct arena arena = ARENA_IN(memory, size);
@@ -469,11 +533,13 @@ int main(void)
         cmocka_unit_test(a_recipe_is_read_whole),
         cmocka_unit_test(what_may_be_left_out_is_then_empty),
         cmocka_unit_test(a_way_out_is_declared_or_there_is_none),
+        cmocka_unit_test(what_outlives_its_node_is_declared_with_who_keeps_it_and_what_is_lost),
         cmocka_unit_test(every_mistake_is_refused_with_its_line_and_reason),
         cmocka_unit_test(aliases_and_bombs_of_them_are_refused),
         cmocka_unit_test(an_empty_or_too_large_file_is_refused),
         cmocka_unit_test(a_head_is_expanded_with_its_environment_over_the_recipes),
         cmocka_unit_test(a_worker_is_expanded_without_a_witness_that_is_not_for_it),
+        cmocka_unit_test(a_worker_copies_the_state_and_a_head_in_a_lost_ones_place_is_told_where_it_is),
         cmocka_unit_test(a_services_user_is_given_its_secrets_and_a_place_for_the_address),
         cmocka_unit_test(what_does_not_fit_is_an_error_and_not_cut_off),
         cmocka_unit_test(every_recipe_in_the_folder_reads),

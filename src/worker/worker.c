@@ -120,7 +120,7 @@ static void node_create(struct worker *w, const struct assignment *a)
 }
 
 /* What may change while a node lives: how long it is paid, tickets, where it is met, whether it is the
- * witness. */
+ * witness or the standby. */
 static void node_renew(struct worker_node *n, const struct assignment *a, uint64_t now_ms)
 {
     n->paid_until_ms = now_ms + (uint64_t)a->paid.ms;
@@ -256,6 +256,8 @@ static void take_for_node(struct worker *w, struct worker_node *n, uint64_t now_
         n->witness_runs     = false;
         n->witness_retry_ms = now_ms + WORKER_WITNESS_MS;
         break;
+    case IN_COPY_LINE: worker_copy_take_line(w, n, in->text); break;
+    case IN_COPY: worker_copy_ended(w, n, now_ms); break;
     case IN_TUNNEL: worker_tunnels_take(n, now_ms, in->tunnel); break;
     case IN_USED:
         n->cpu_milli    = in->cpu_milli;
@@ -300,6 +302,8 @@ static void take(struct worker *w, uint64_t now_ms, const struct worker_input *i
     case IN_CONTAINER:
     case IN_LINE:
     case IN_WITNESS:
+    case IN_COPY_LINE:
+    case IN_COPY:
     case IN_TUNNEL:
     case IN_USED:
     case IN_CLEANED:
@@ -351,6 +355,7 @@ static void serve(struct worker *w, struct worker_node *n, uint64_t now_ms, stru
     if (!n->is_past_start && now_ms >= n->started_ms + WORKER_STARTED_MS)
         n->is_past_start = w->observe_dirty = true;
     worker_witness_act(w, n, now_ms, out);
+    worker_copy_act(w, n, now_ms, out);
     worker_tunnels_act(w, n, now_ms, out);
 }
 

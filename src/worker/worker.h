@@ -34,6 +34,7 @@
 #define WORKER_REPORT_MS 5000    /* observed: at least so often while a node serves */
 #define WORKER_OBSERVED_MS 30000 /* and else */
 #define WORKER_WITNESS_MS 1000
+#define WORKER_COPY_MS 1000      /* before a copying program that ended is started again */
 #define WORKER_SAVE_MS 4000      /* the state is synced so often while a node serves */
 #define WORKER_UNSYNCED_MS 5000  /* what is reported as served is at most so much beyond what is synced */
 #define WORKER_SEEN_SPAN_MS 2500 /* of the time between two lines of a witness, so much counts */
@@ -122,6 +123,9 @@ struct worker_node {
     bool     witness_runs, witness_dirty, names_itself;
     uint64_t witness_retry_ms, witnessed_at_ms;
 
+    bool     copy_runs, copied;
+    uint64_t copy_retry_ms;
+
     uint32_t tunnels_idle, tunnels_dialing;
     uint64_t tunnels_retry_ms, tunnels_wait_ms;
     bool     tunnels_moved; /* those that wait do so where the gateway was */
@@ -167,6 +171,7 @@ struct worker_saved_node {
     uint64_t             served_at_ms;
     uint8_t              mesh_key[MESH_KEY_BYTES];
     char                 inside[MESH_ENDPOINT_TEXT];
+    bool                 copied;
     char                 why[ASSIGN_WHY_TEXT];
     char                 log_end[ASSIGN_LOG_TEXT];
     struct witness_entry seen[WORKER_SEEN_MAX];
@@ -200,6 +205,8 @@ enum worker_input_kind {
     IN_CONTAINER, /* ref, err: it runs. With an error: it could not start, or ended; text: why, log_end */
     IN_LINE,      /* ref, text: the witness said it, whole, up to WORKER_LINE_BYTES_MAX */
     IN_WITNESS,   /* ref: the witness ended */
+    IN_COPY_LINE, /* ref, text: the copying program said it */
+    IN_COPY,      /* ref: the copying program ended */
     IN_TUNNEL,    /* ref, tunnel */
     IN_USED,      /* ref, used: by its group */
     IN_CLEANED,   /* ref, err: nothing is left of it, or some is */
@@ -262,6 +269,8 @@ enum worker_action_kind {
     ACT_START_CONTAINER,
     ACT_START_WITNESS,
     ACT_STOP_WITNESS,
+    ACT_START_COPY,
+    ACT_STOP_COPY,
     ACT_DIAL_TUNNEL,    /* with its assignment's ticket */
     ACT_DROP_TUNNELS,   /* those that wait, or are being dialled */
     ACT_CLEAN,          /* stop and remove all of it, whatever there is; then IN_CLEANED */

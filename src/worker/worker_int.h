@@ -28,6 +28,10 @@ bool worker_peers_are_waiting(const struct worker_node *n); /* for a moment, or 
 void worker_witness_take_line(struct worker_node *n, uint64_t now_ms, struct str line);
 void worker_witness_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out);
 
+void worker_copy_take_line(struct worker *w, struct worker_node *n, struct str line);
+void worker_copy_ended(struct worker *w, struct worker_node *n, uint64_t now_ms);
+void worker_copy_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out);
+
 void worker_tunnels_take(struct worker_node *n, uint64_t now_ms, enum worker_tunnel what);
 void worker_tunnels_act(const struct worker *w, struct worker_node *n, uint64_t now_ms,
                         struct worker_actions *out);
