@@ -73,6 +73,7 @@ struct err str_to_i64(struct str s, int64_t *out)
     uint64_t n;
     TRY(str_to_u64(negative ? str_skip(s, 1) : s, &n));
     if (n > (uint64_t)INT64_MAX) return ERR(INVALID, "a number is too large");
+    if (negative && n == 0) return ERR(INVALID, "nothing has no sign");
 
     *out = negative ? -(int64_t)n : (int64_t)n;
     return OK;

@@ -31,7 +31,7 @@ bool str_split(struct str s, char at, struct str *head, struct str *tail);
 
 /* Decimal digits only, no sign, blank or leading zero (but "0"), no overflow. */
 must_check struct err str_to_u64(struct str s, uint64_t *out);
-must_check struct err str_to_i64(struct str s, int64_t *out); /* one '-' may lead */
+must_check struct err str_to_i64(struct str s, int64_t *out); /* one '-' may lead, but not "-0" */
 
 /* Well-formed UTF-8 (RFC 3629: shortest forms, no surrogates) without control characters. */
 bool str_is_utf8(struct str s);

@@ -83,7 +83,7 @@ static void numbers_are_read_in_one_spelling_only(void **state)
         int64_t     value;
     } rows[] = {
         { "0", true, 0 },
-        { "-0", true, 0 },
+        { "-0", false, 0 },
         { "12", true, 12 },
         { "-7", true, -7 },
         { "", false, 0 },

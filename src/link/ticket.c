@@ -84,7 +84,8 @@ static struct err place_read(struct str place, struct join_token *t)
         return ERR(INVALID, "a join token's port is 1 to 65535");
     if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
         host = (struct str){ host.ptr + 1, host.len - 2 };
-    if (host.len == 0 || !str_is_utf8(host)) return ERR(INVALID, "a join token names no host");
+    bool has_bracket = host.len && (memchr(host.ptr, '[', host.len) || memchr(host.ptr, ']', host.len));
+    if (host.len == 0 || has_bracket || !str_is_utf8(host)) return ERR(INVALID, "a join token names no host");
     if (str_copy(host, t->host, sizeof t->host).code) return ERR(INVALID, "a join token's host is too long");
     t->port = (uint16_t)number;
     return OK;
