@@ -145,6 +145,7 @@ struct node {
     struct instant  heard;      /* witnesses: last report of theirs with a fresh line */
     struct instant  probed;     /* alone in its cluster: when the gateway last saw more of it */
     struct weighing weighed;    /* all until the last report of it */
+    struct instant  unheard;    /* when another node last said that it hears it no more */
     bool            mesh_owed;  /* its whole map is to be sent once all are known */
     bool            has_inside; /* said since the network's start, be it "" */
     char            inside[MESH_ENDPOINT_TEXT];

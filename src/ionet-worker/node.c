@@ -334,6 +334,17 @@ void node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone)
     set_peers(n, &p, 1);
 }
 
+/* Where it is sent to stays. */
+void node_poke_peer(struct node *n, const struct mesh_peer *peer)
+{
+    struct wg_peer twice[2] = { { .keepalive_s = 0 }, { .keepalive_s = SITE_KEEPALIVE_S } };
+    for (int i = 0; i < 2; i++) {
+        memcpy(twice[i].key, peer->key, WG_KEY_BYTES);
+        memcpy(twice[i].address, peer->address, sizeof peer->address);
+    }
+    set_peers(n, twice, 2);
+}
+
 /* Its session goes along. */
 void node_move_peer(struct node *n, const struct mesh_peer *peer)
 {

@@ -148,6 +148,7 @@ void                     node_set_meets(struct node *n);
 void                     node_poke_meets(struct node *n); /* says something to each now */
 void                     node_set_peer(struct node *n, const struct mesh_peer *peer, bool gone);
 void                     node_move_peer(struct node *n, const struct mesh_peer *peer);
+void                     node_poke_peer(struct node *n, const struct mesh_peer *peer);
 void                     node_read_peers(struct node *n);
 void                     node_clean(struct node *n);
 void                     node_leave(struct node *n); /* the program ends, the node does not */

@@ -61,9 +61,12 @@ static void send_witnessed(struct site *s, const struct worker_action *a)
 
 static void send_silent(struct site *s, const struct worker_action *a)
 {
-    struct mesh_silent m = { .node = a->ref.node };
+    struct mesh_silent m = { .node = a->ref.node, .lately = a->kind == ACT_SEND_UNHEARD };
     memcpy(m.key, a->peer.key, sizeof m.key);
-    log_info("mesh.silent", LOG_ID("node", a->ref.node), LOG_TEXT("address", a->peer.address));
+    if (m.lately)
+        log_debug("mesh.unheard", LOG_ID("node", a->ref.node), LOG_TEXT("address", a->peer.address));
+    else
+        log_info("mesh.silent", LOG_ID("node", a->ref.node), LOG_TEXT("address", a->peer.address));
     uplink_send(s, LINK_MESH_SILENT, &m);
 }
 
@@ -90,6 +93,7 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_REMOVE_PEER: node_set_peer(n, &a->peer, true); break;
     case ACT_TRY_PEER: node_try_peer(n, &a->peer); break;
     case ACT_MOVE_PEER: node_move_peer(n, &a->peer); break;
+    case ACT_POKE_PEER: node_poke_peer(n, &a->peer); break;
     case ACT_READ_PEERS: node_read_peers(n); break;
     case ACT_START_CONTAINER: node_start(n); break;
     case ACT_START_WITNESS: node_start_witness(n); break;
@@ -100,7 +104,8 @@ static void act_on_node(struct site *s, const struct worker_action *a)
     case ACT_DROP_TUNNELS: tunnels_drop(n); break;
     case ACT_CLEAN: node_clean(n); break;
     case ACT_SEND_WITNESSED: send_witnessed(s, a); break;
-    case ACT_SEND_SILENT: send_silent(s, a); break;
+    case ACT_SEND_SILENT:
+    case ACT_SEND_UNHEARD: send_silent(s, a); break;
     case ACT_SEND_REACHED: send_reached(s, a); break;
     case ACT_FETCH_IMAGE:
     case ACT_COUNT: check(false);

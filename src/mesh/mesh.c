@@ -24,6 +24,8 @@ static const struct field peer_fields[] = {
     FIELD_MS(struct mesh_peer, valid, "valid_ms", SEEN_OPERATOR, LIVE, "remove the peer after so long"),
     FIELD_TEXT(struct mesh_peer, direct, SEEN_OPERATOR, OPTIONAL,
                "of a relayed one: try whether it is reached here"),
+    FIELD_BOOL(struct mesh_peer, unheard, SEEN_OPERATOR, OPTIONAL,
+               "it does not hear you any more: show where you are"),
 };
 const struct record_type mesh_peer_type =
     RECORD_TYPE("mesh_peer", "mesh_peers", struct mesh_peer, peer_fields, "another node of the same cluster");
@@ -47,6 +49,7 @@ const struct record_type mesh_map_type =
 static const struct field silent_fields[] = {
     FIELD_ID(struct mesh_silent, node, SEEN_OPERATOR, LIVE, "the node that got no answer"),
     FIELD_BYTES(struct mesh_silent, key, SEEN_OPERATOR, LIVE, "the peer that gave none"),
+    FIELD_BOOL(struct mesh_silent, lately, SEEN_OPERATOR, OPTIONAL, "it did answer until a moment ago"),
 };
 const struct record_type mesh_silent_type =
     RECORD_TYPE("mesh_silent", "mesh_silents", struct mesh_silent, silent_fields, "a peer that did not answer");

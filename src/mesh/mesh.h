@@ -63,6 +63,7 @@ struct mesh_peer {
     uint32_t      wait_ms;           /* set the endpoint after so long: MESH_PUNCH_LATER_MS on the later side */
     struct span   valid;             /* remove the peer by yourself after so long */
     char direct[MESH_ENDPOINT_TEXT]; /* of a relayed one: try now whether it is reached here; else "" */
+    bool unheard; /* it does not hear you any more: show it and the meeting point where you are */
 };
 extern const struct record_type mesh_peer_type;
 
@@ -80,10 +81,12 @@ struct mesh_map {
 };
 extern const struct record_type mesh_map_type;
 
-/* Up, from a node: a direct peer that did not answer. The pair is relayed from now on. */
+/* Up, from a node: a direct peer that did not answer; the pair is relayed from now on. With `lately` any peer that did and
+ * was not heard for a moment, though it was spoken to: it may have moved, and is asked to show where it is. */
 struct mesh_silent {
     struct node_id node;
     uint8_t        key[MESH_KEY_BYTES]; /* the peer's */
+    bool           lately;
 };
 extern const struct record_type mesh_silent_type;
 

@@ -6,6 +6,7 @@
 
 #define LOOKS_A_TICK 4096 /* relayed pairs: all of them within two seconds */
 #define TRIES_A_TICK 32
+#define UNHEARD_MS 1000 /* what a node is told within so long after the complaint tells it of that */
 
 struct mesh_member node_member(const struct node *x)
 {
@@ -154,6 +155,11 @@ void cluster_leaves_mesh(struct step *s, struct cluster *c)
     }
 }
 
+bool node_is_unheard(const struct network *n, const struct node *x)
+{
+    return x->unheard.ms && instant_since(n->meta.now, x->unheard).ms < UNHEARD_MS;
+}
+
 /* The node that a device speaks for, if it may; null. */
 static struct node *speaker(struct step *s, struct node_id node)
 {
@@ -172,11 +178,20 @@ static struct node *peer_of(struct step *s, const struct node *x, const uint8_t 
     return NULL;
 }
 
+/* Many may miss it at once: it is told by one of them. */
+static void is_unheard(struct step *s, const struct node *x, struct node *y)
+{
+    if (node_is_unheard(s->n, y)) return;
+    y->unheard = s->now;
+    tell_peer(s, y, x);
+}
+
 void on_silent(struct step *s)
 {
     struct node *x = speaker(s, s->in->silent->node);
     struct node *y = x ? peer_of(s, x, s->in->silent->key) : NULL;
     if (!y) return;
+    if (s->in->silent->lately) return is_unheard(s, x, y);
     if (!pair_find(s->n, x, y)) pair_relay(s, x, y);
     if (!pair_find(s->n, x, y)) return;
     tell_peer(s, x, y);

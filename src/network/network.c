@@ -389,6 +389,7 @@ bool network_peer(const struct network *n, const struct node *to, const struct n
     mesh_tell(&mt, &ma, via, via == MESH_RELAY ? &r->pair : NULL, str_from(g->relay_host), g->relay_port_base,
               cluster_lease(c, n->meta.now), out);
     if (via == MESH_RELAY && r->trying && mesh_may_try(&mt, &ma)) mesh_tell_try(&mt, &ma, out);
+    out->unheard = node_is_unheard(n, to);
     return true;
 }
 

@@ -116,7 +116,8 @@ void node_moved_at_home(struct step *s, struct cluster *c, struct node *x); /* o
 void node_leaves_mesh(struct step *s, struct cluster *c, struct node *x);
 void cluster_leaves_mesh(struct step *s, struct cluster *c); /* all its nodes at once */
 void cluster_owe_maps(struct step *s, struct cluster *c); /* sends whole maps that are owed, if all are known */
-void relays_try(struct step *s);                          /* those whose time has come */
+bool node_is_unheard(const struct network *n, const struct node *x);
+void relays_try(struct step *s); /* those whose time has come */
 const struct relay *pair_find(const struct network *n, const struct node *a, const struct node *b);
 
 #endif

@@ -84,6 +84,44 @@ static void a_relay_that_has_less_room_lets_go_of_whom_it_has_none_for(void **st
     assert_int_equal(told.via, MESH_RELAY);
 }
 
+/* ---- a node that moved and does not know it ----------------------------------------------------------------------- */
+
+static bool is_told_unheard(const struct node *to, const struct node *about)
+{
+    struct mesh_peer told;
+    assert_true(network_peer(&w.n, to, about, &told));
+    return told.unheard;
+}
+
+static void who_is_unheard_is_asked_by_one_of_those_that_miss_him(void **state)
+{
+    (void)state;
+    const struct node *x[3];
+    int                count = 0;
+    world_come(&w, 3);
+    world_ready(&w, 3);
+    for (const struct node *n = NULL; (n = table_next(&w.n.nodes, n));) x[count++] = n;
+    uint32_t           relays = w.n.relays.live;
+    struct mesh_silent silent = { .node = x[0]->id, .lately = true };
+    memcpy(silent.key, x[1]->mesh_key, sizeof silent.key);
+    struct input in = { .kind    = INPUT_SILENT,
+                        .session = w.device_session[world_device_of(&w, x[0])],
+                        .subject = w.devices[world_device_of(&w, x[0])].id,
+                        .silent  = &silent };
+    world_step(&w, &in);
+    assert_int_equal(effects_of(EFFECT_MESH_PEER), 1);
+    assert_true(id_eq(world_effect(&w, EFFECT_MESH_PEER)->subject, x[1]->id.id));
+    assert_true(is_told_unheard(x[1], x[0]));
+    assert_false(is_told_unheard(x[0], x[1]));
+    world_step(&w, &in); /* once is enough for a while */
+    assert_int_equal(effects_of(EFFECT_MESH_PEER), 0);
+    world_pass(&w, 1200);
+    assert_false(is_told_unheard(x[1], x[0]));
+    world_step(&w, &in);
+    assert_int_equal(effects_of(EFFECT_MESH_PEER), 1);
+    assert_int_equal(w.n.relays.live, relays);
+}
+
 /* ---- a relayed pair tries to do without -------------------------------------------------------------------------- */
 
 static void node_says(const struct node *x, const struct node *about, bool reached)
@@ -200,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_relay_that_moved_is_told_to_both_ends_of_each_of_its_pairs),
         TEST(a_relay_that_has_less_room_lets_go_of_whom_it_has_none_for),
+        TEST(who_is_unheard_is_asked_by_one_of_those_that_miss_him),
         TEST(a_relayed_pair_is_told_to_try_at_growing_intervals_and_symmetric_ones_never),
         TEST(a_pair_whose_ends_both_reach_each_other_is_direct),
         TEST(a_pair_of_which_one_end_alone_is_reached_goes_back_to_the_relay),

@@ -48,6 +48,9 @@ static void take_told(struct worker_node *n, uint64_t now_ms, const struct mesh_
     p->try_due        = told->direct[0] && p->is_set && told->via == MESH_RELAY;
     p->stale_until_ms = 0;
     p->valid_until_ms = now_ms + (uint64_t)told->valid.ms;
+    if (!told->unheard) return;
+    n->poke_due = true;
+    p->poke_due = p->is_set;
 }
 
 void worker_peers_take_map(struct worker *w, uint64_t now_ms, const struct mesh_map *map)
@@ -133,12 +136,16 @@ static void watch(struct worker_node *n, struct worker_peer *p, const struct wor
     if (heard) {
         if (p->owed_ms >= WORKER_OWED_MS) p->silent_sent = false;
         p->owed_ms = p->unheard = 0;
+        p->unheard_due          = false;
         return;
     }
     if (spoken || p->owed_ms) p->owed_ms += span_ms < 2 * watch_ms(n) ? span_ms : 2 * watch_ms(n);
     if (!spoken) return;
     p->unheard++;
-    if (p->unheard >= WORKER_WATCHES_UNHEARD) n->poke_due = true;
+    if (p->unheard < WORKER_WATCHES_UNHEARD) return;
+    n->poke_due = true;
+    /* After 2, 4, 8 … seconds: what flows one way alone is answered every ten. */
+    if ((p->unheard & (p->unheard - 1)) == 0) p->unheard_due = p->answered;
 }
 
 void worker_peers_take_seen(struct worker_node *n, uint64_t now_ms, const struct worker_input *in)
@@ -177,6 +184,7 @@ void worker_peers_take_reached(struct worker_node *n, const uint8_t key[MESH_KEY
 /* A report of silence may have been lost with the link. */
 void worker_peers_link_up(struct worker_node *n)
 {
+    n->poke_due = n->peers_count > 0; /* what cut the link may have been our router */
     for (uint32_t i = 0; i < n->peers_count; i++) n->peers[i].silent_sent = false;
 }
 
@@ -236,6 +244,8 @@ static void try_peer(struct worker *w, struct worker_node *n, struct worker_peer
                      struct worker_actions *out)
 {
     if (p->try_due) p->try_due = !act_on(w, n, p, ACT_TRY_PEER, out);
+    if (p->poke_due) p->poke_due = !act_on(w, n, p, ACT_POKE_PEER, out);
+    if (p->unheard_due) p->unheard_due = !say(w, n, p, ACT_SEND_UNHEARD, now_ms, out);
     if (p->move_due) p->move_due = !act_on(w, n, p, ACT_MOVE_PEER, out);
     if (p->reached_due && !p->move_due) p->reached_due = !say(w, n, p, ACT_SEND_REACHED, now_ms, out);
 }

@@ -28,8 +28,9 @@ void tick_after(uint64_t ms)
 const char *done(void)
 {
     static const char *const words[ACT_COUNT] = {
-        [ACT_SET_PEER] = "set", [ACT_REMOVE_PEER] = "remove", [ACT_SEND_SILENT] = "silent",
-        [ACT_TRY_PEER] = "try", [ACT_MOVE_PEER] = "move",     [ACT_SEND_REACHED] = "reached"
+        [ACT_SET_PEER] = "set",         [ACT_REMOVE_PEER] = "remove", [ACT_SEND_SILENT] = "silent",
+        [ACT_TRY_PEER] = "try",         [ACT_MOVE_PEER] = "move",     [ACT_SEND_REACHED] = "reached",
+        [ACT_SEND_UNHEARD] = "unheard", [ACT_POKE_PEER] = "poke"
     };
     static char room[1024];
     struct text t = TEXT_IN(room);

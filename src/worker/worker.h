@@ -81,7 +81,7 @@ struct worker_peer {
     bool             answered; /* a handshake since it was set */
     bool             silent_sent;
     bool             is_adopted; /* with a session, from the worker before this one; no map has named it yet */
-    bool             try_due, move_due, reached_due;
+    bool             try_due, move_due, reached_due, poke_due, unheard_due;
     bool             begin_anew; /* the device has a session with it that is to end when it is set */
     uint64_t         rx_bytes, tx_bytes;
     uint64_t         owed_ms; /* data went out, and for so long nothing came in */
@@ -265,6 +265,7 @@ enum worker_action_kind {
     ACT_REMOVE_PEER,  /* peer.key */
     ACT_TRY_PEER,     /* peer.key at peer.direct; IN_REACHED if it is reached */
     ACT_MOVE_PEER,    /* peer: sent to elsewhere, with its session */
+    ACT_POKE_PEER,    /* peer: something to it at once */
     ACT_READ_PEERS,   /* say by IN_PEERS */
     ACT_START_CONTAINER,
     ACT_START_WITNESS,
@@ -276,6 +277,7 @@ enum worker_action_kind {
     ACT_CLEAN,          /* stop and remove all of it, whatever there is; then IN_CLEANED */
     ACT_SEND_WITNESSED, /* worker_witnessed, from entry `from` on */
     ACT_SEND_SILENT,    /* peer.key */
+    ACT_SEND_UNHEARD,   /* peer.key */
     ACT_SEND_REACHED,   /* peer.key */
     ACT_COUNT
 };
