@@ -135,6 +135,7 @@ static void park(struct api *a, struct net_request *r)
 void api_request(struct api *a, struct net_request *r)
 {
     a->requests++;
+    if (!api_admits(a, r)) return;
     if (a->paused)
         park(a, r);
     else
@@ -175,6 +176,8 @@ struct err api_open(const struct api_options *options, struct api **out)
     a->waiting                      = calloc(API_WAITING_MAX, sizeof *a->waiting);
     a->nonces.ring                  = calloc(API_NONCES_MAX, sizeof *a->nonces.ring);
     check(a->waiting && a->nonces.ring);
+    a->accounts  = rates_create();
+    a->addresses = rates_create();
     waiting_init(a);
     struct err e = net_timer_start(a->o.net, API_COMMENT_MS, API_COMMENT_MS, on_timer, a, &a->timer);
     if (!e.code) e = reads_open(a);
@@ -193,6 +196,8 @@ void api_close(struct api *a)
     if (a->timer) net_timer_stop(a->timer);
     free(a->waiting);
     free(a->nonces.ring);
+    free(a->accounts);
+    free(a->addresses);
     free(a->counts.ptr);
     free(a);
 }

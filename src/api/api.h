@@ -9,7 +9,8 @@
  *
  * Limits: API_WAITING_MAX requests at once, of which each holds its body of at most API_BODY_BYTES_MAX;
  * API_READS_MAX lists that are read from the store; API_WATCHERS_MAX event streams, API_WATCHERS_AN_ACCOUNT_MAX of one
- * account; API_NONCES_MAX sign-ins under way, of which so many from one address as the options say. */
+ * account; API_NONCES_MAX sign-ins under way, of which so many from one address as the options say; so many requests a
+ * second of an account, and of an address that shows no key. */
 #ifndef API_API_H
 #define API_API_H
 
@@ -60,6 +61,8 @@ struct api_options {
     size_t                   recipe_count;
     struct store_reader     *reader;
     uint32_t                 nonces_an_address_max;
+    uint32_t                 requests_an_account; /* a second */
+    uint32_t                 requests_an_address; /* the same, of those who show no key */
 
     /* Takes an input in (a copy); ERR_LIMIT when too many wait. Its EFFECT_REPLY comes to api_effect. */
     struct err (*ask)(void *ctx, const struct input *in);

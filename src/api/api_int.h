@@ -66,9 +66,11 @@ struct text reply_build(api_writer write, const void *ctx);
 
 struct api_problem {
     struct err  error;
-    unsigned    status; /* 0: what the error's code says */
-    const char *detail; /* null: the error's why */
-    const char *extra;  /* a number that goes with it: its name, or null */
+    unsigned    status;  /* 0: what the error's code says */
+    const char *detail;  /* null: the error's why */
+    const char *allow;   /* with 405: the methods there are */
+    uint32_t    retry_s; /* with 429 and 503; 0: one second */
+    const char *extra;   /* a number that goes with it: its name, or null */
     int64_t     extra_value;
 };
 void reply_problem(struct net_request *r, const struct api_problem *p);
@@ -77,6 +79,8 @@ void reply_error(struct net_request *r, struct err e);
 /* ---- the way of a request (routes.c) ---------------------------------------------------------------------- */
 
 void api_dispatch(struct api *a, struct net_request *r);
+/* False: its client has asked too often, and was told so. */
+bool api_admits(struct api *a, struct net_request *r);
 
 /* ---- asking the network (api.c) -------------------------------------------------------------------------- */
 
@@ -173,6 +177,14 @@ must_check struct err nonce_use(struct nonces *n, const uint8_t bytes[NONCE_BYTE
                                 struct instant now, struct nonce *out);
 void                  nonce_message(const struct api *a, const struct nonce *n, struct text *out);
 
+/* ---- how often a client may ask (rates.c) ---------------------------------------------------------------------- */
+
+struct rates;
+struct rates *rates_create(void); /* freed by free */
+uint64_t      rates_address(struct str peer);
+/* False: it has asked for more than so many a second, and for ten seconds' worth at once. per_s: 1 to a million. */
+bool rates_take(struct rates *r, uint64_t client, uint32_t per_s, uint64_t now_ms);
+
 /* ---- event streams (events.c) --------------------------------------------------------------------------------- */
 
 struct watcher;
@@ -202,6 +214,7 @@ struct api {
     uint32_t            parked_count;
     bool                paused;
     struct nonces       nonces;
+    struct rates       *accounts, *addresses;
     struct watcher     *watchers; /* list */
     uint32_t            watcher_count;
     uint64_t            flushes; /* of events to them */

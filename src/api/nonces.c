@@ -4,27 +4,8 @@
 #include "codec/codec.h"
 #include "sys/sys.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 #include <time.h>
-
-/* The address as a number; of IPv6 the first half, for the second is its owner's to choose. One of IPv4 that came to a
- * socket of IPv6 (::ffff:192.0.2.1) is its own. */
-static uint64_t address_of(struct str peer)
-{
-    char            room[NET_ADDRESS_TEXT];
-    struct in6_addr address = { 0 };
-    uint64_t        number  = 0;
-    uint32_t        ipv4;
-    if (str_copy(peer, room, sizeof room).code) return 0;
-    if (inet_pton(AF_INET, room, &ipv4) == 1) return ipv4;
-    (void)inet_pton(AF_INET6, room, &address);
-    if (IN6_IS_ADDR_V4MAPPED(&address))
-        memcpy(&number, address.s6_addr + 12, sizeof ipv4);
-    else
-        memcpy(&number, address.s6_addr, sizeof number);
-    return number;
-}
 
 static struct nonce *nonce_at(struct nonces *n, uint32_t at)
 {
@@ -39,7 +20,7 @@ static bool is_over(const struct nonce *x, struct instant now)
 struct err nonce_make(struct nonces *n, struct public_key who, struct str peer, uint32_t an_address_max,
                       struct instant now, struct nonce *out)
 {
-    uint64_t address = address_of(peer);
+    uint64_t address = rates_address(peer);
     uint32_t same    = 0;
     while (n->count && is_over(nonce_at(n, 0), now)) {
         n->first = (n->first + 1) % API_NONCES_MAX;

@@ -109,7 +109,7 @@ static void put_content(struct json_out *w, const char *type, const struct api_r
 
 static void put_answer_content(struct json_out *w, const struct api_route *r)
 {
-    if (r->answer == ANSWER_NONE || r->answer == ANSWER_LINK) return;
+    if (r->answer == ANSWER_NONE) return;
     json_key(w, "content");
     json_open_object(w);
     if (r->answer == ANSWER_ONE || r->answer == ANSWER_PAGE || r->answer == ANSWER_EITHER)
@@ -129,7 +129,7 @@ static void put_answers(struct json_out *w, const struct api_route *r)
     json_open_object(w);
     json_key(w, status);
     json_open_object(w);
-    put(w, "description", r->answer == ANSWER_LINK ? "Switching protocols" : r->doc);
+    put(w, "description", r->doc);
     put_answer_content(w, r);
     json_close_object(w);
     json_key(w, "default");
@@ -162,8 +162,10 @@ static void put_parameters(struct json_out *w, const struct api_route *r)
     if (paged) {
         json_raw(w, STR("{\"name\":\"limit\",\"in\":\"query\",\"schema\":{\"type\":\"integer\",\"minimum\":1,"
                         "\"maximum\":200,\"default\":50}}"));
-        json_raw(w, STR("{\"name\":\"cursor\",\"in\":\"query\",\"schema\":{\"type\":\"string\"},"
-                        "\"description\":\"the last page's `next`\"}"));
+        json_raw(w,
+                 STR("{\"name\":\"cursor\",\"in\":\"query\",\"schema\":{\"type\":\"string\",\"pattern\":\"^(["
+                     "1-9][0-9]{0,18}|0)$\"},"
+                     "\"description\":\"the last page's `next`\"}"));
     }
     json_close_array(w);
 }
@@ -232,9 +234,10 @@ static void put_operation(struct json_out *w, const struct api_route *r)
     json_close_object(w);
 }
 
-/* Routes of one path stand together in one object, wherever they are in the table. */
+/* Routes of one path stand together in one object, wherever they are in the table. OpenAPI knows no WebSocket. */
 static void put_path(struct json_out *w, size_t first)
 {
+    if (api_routes[first].answer == ANSWER_LINK) return;
     for (size_t i = 0; i < first; i++)
         if (strcmp(api_routes[i].path, api_routes[first].path) == 0) return;
     json_key(w, api_routes[first].path);
@@ -283,7 +286,8 @@ static void write_description(struct json_out *w, const void *ctx)
     put(w, "openapi", "3.1.0");
     put_raw(w, "info",
             "{\"title\":\"" API_NAME "\",\"version\":\"1\",\"description\":\"One GPU network. Money is whole "
-            "micro-USDC, time is milliseconds since 1970, ids are texts of 16 letters.\"}");
+            "micro-USDC, time is milliseconds since 1970, ids are texts of 16 letters. "
+            "Workers and gateways hold a WebSocket at /v1/link, which OpenAPI can't describe.\"}");
     json_key(w, "paths");
     json_open_object(w);
     for (size_t i = 0; i < api_route_count; i++) put_path(w, i);

@@ -138,11 +138,21 @@ void reply_problem(struct net_request *r, const struct api_problem *p)
     struct net_header headers[] = {
         { STR("content-type"), STR("application/problem+json") },
         { STR("cache-control"), STR("no-store") },
-        { status == 401 ? STR("www-authenticate") : STR("retry-after"),
-          status == 401 ? STR("Bearer") : STR("1") },
+        { STR(""), STR("") },
     };
-    bool        has_third = status == 401 || status == 429 || status == 503;
-    struct text t         = reply_build(write_problem, p);
+    char        room[16];
+    struct text retry = TEXT_IN(room);
+    text_add_u64(&retry, p->retry_s ? p->retry_s : 1);
+    bool has_third = true;
+    if (status == 401)
+        headers[2] = (struct net_header){ STR("www-authenticate"), STR("Bearer") };
+    else if (status == 429 || status == 503)
+        headers[2] = (struct net_header){ STR("retry-after"), text_str(&retry) };
+    else if (p->allow)
+        headers[2] = (struct net_header){ STR("allow"), str_from(p->allow) };
+    else
+        has_third = false;
+    struct text t = reply_build(write_problem, p);
     text_add_char(&t, '\n');
     net_reply(r, status, headers, has_third ? 3 : 2, text_str(&t));
     free(t.ptr);
@@ -152,6 +162,7 @@ void reply_problem(struct net_request *r, const struct api_problem *p)
 static struct err refusal_of(unsigned status)
 {
     switch (status) {
+    case 405: return ERR(INVALID, "the server knows no such method");
     case 408: return ERR(TIMEOUT, "the request came too slowly");
     case 413: return ERR(LIMIT, "the body of the request is too large");
     case 431: return ERR(LIMIT, "the head of the request is too large");
@@ -163,7 +174,9 @@ static struct err refusal_of(unsigned status)
 
 void api_refuse(struct net_request *r, unsigned status)
 {
-    reply_problem(r, &(struct api_problem){ .error = refusal_of(status), .status = status });
+    reply_problem(r, &(struct api_problem){ .error  = refusal_of(status),
+                                            .status = status,
+                                            .allow  = status == 405 ? "GET, POST, DELETE" : NULL });
 }
 
 void reply_error(struct net_request *r, struct err e)

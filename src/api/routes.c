@@ -97,29 +97,54 @@ static bool path_fits(const char *pattern, struct str path, struct str *param)
     return path.len == 0;
 }
 
-/* The first that fits, so that /devices/events is not a device. `other` is a route of that path with another method. */
+/* The first that fits, so that /devices/events is not a device. If the path knows other methods only, `allow` has them. */
 static const struct api_route *route_find(struct str method, struct str path, struct str *param,
-                                          const struct api_route **other)
+                                          struct text *allow)
 {
-    *other = NULL;
+    const char *first = NULL;
     for (size_t i = 0; i < api_route_count; i++) {
         if (!path_fits(api_routes[i].path, path, param)) continue;
         if (str_eq(method, str_from(api_routes[i].method))) return &api_routes[i];
-        if (!*other) *other = &api_routes[i];
+        if (first && strcmp(api_routes[i].path, first) != 0) continue;
+        if (first) text_add(allow, STR(", "));
+        first = api_routes[i].path;
+        text_add(allow, str_from(api_routes[i].method));
     }
     return NULL;
 }
 
 /* ---- who asks -------------------------------------------------------------------------------------------- */
 
+/* The key that the request shows, if it is one. */
+static const struct api_key *key_shown(const struct api *a, const struct net_request *r)
+{
+    struct str bearer = net_request_header(r, STR("authorization"));
+    if (!str_starts(bearer, STR("Bearer ")) && !str_starts(bearer, STR("bearer "))) return NULL;
+    struct hash h = hash_sha256(str_trim(str_skip(bearer, 7)));
+    return network_key(a->o.network, h.bytes);
+}
+
+bool api_admits(struct api *a, struct net_request *r)
+{
+    const struct api_key *key = key_shown(a, r);
+    uint64_t              now = net_now_ms(a->o.net), account;
+    if (key) memcpy(&account, &key->account, sizeof account);
+    bool may =
+        key ? rates_take(a->accounts, account, a->o.requests_an_account, now)
+            : rates_take(a->addresses, rates_address(net_request_peer(r)), a->o.requests_an_address, now);
+    if (may) return true;
+    struct err e = key ? ERR(LIMIT, "this account asks too often: wait a moment")
+                       : ERR(LIMIT, "this address asks too often without a key: wait a moment");
+    reply_problem(r, &(struct api_problem){ .error = e, .status = 429 });
+    return false;
+}
+
 static struct err authenticate(struct api_ask *q)
 {
-    struct str bearer = net_request_header(q->request, STR("authorization"));
-    if (!str_starts(bearer, STR("Bearer ")) && !str_starts(bearer, STR("bearer ")))
+    if (net_request_header(q->request, STR("authorization")).len == 0)
         return ERR(DENIED, "this needs an API key: send `Authorization: Bearer KEY`");
-    struct hash h = hash_sha256(str_trim(str_skip(bearer, 7)));
-    q->key        = network_key(q->api->o.network, h.bytes);
-    q->account    = q->key ? network_account(q->api->o.network, q->key->account) : NULL;
+    q->key     = key_shown(q->api, q->request);
+    q->account = q->key ? network_account(q->api->o.network, q->key->account) : NULL;
     if (!q->account) return ERR(DENIED, "the API key is not known, has expired or was ended: sign in again");
 
     const struct api_options *o = &q->api->o;
@@ -171,13 +196,15 @@ static bool read_body(struct api_ask *q)
 
 void api_dispatch(struct api *a, struct net_request *r)
 {
-    static union api_body   body; /* one at a time: handlers do not wait */
-    const struct api_route *other = NULL;
-    struct api_ask          q     = { .api = a, .request = r, .body = &body };
-    q.route                       = route_find(net_request_method(r), net_request_path(r), &q.param, &other);
-    if (!q.route && other)
-        return reply_problem(
-            r, &(struct api_problem){ .error = ERR(INVALID, "this path knows another method"), .status = 405 });
+    static union api_body body; /* one at a time: handlers do not wait */
+    char                  room[64];
+    struct text           allow = TEXT_IN(room);
+    struct api_ask        q     = { .api = a, .request = r, .body = &body };
+    q.route                     = route_find(net_request_method(r), net_request_path(r), &q.param, &allow);
+    if (!q.route && allow.len)
+        return reply_problem(r, &(struct api_problem){ .error  = ERR(INVALID, "this path knows another method"),
+                                                       .status = 405,
+                                                       .allow  = text_z(&allow) });
     if (!q.route) return reply_error(r, ERR(MISSING, "there is nothing at this path: see /openapi.json"));
     if (!q.route->handle)
         return reply_problem(

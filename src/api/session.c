@@ -12,7 +12,7 @@
 static struct err read_key(const char *base58, struct public_key *out)
 {
     struct err e = base58_read(str_from(base58), out->bytes, sizeof out->bytes);
-    return e.code ? ERR(INVALID, "public_key: 32 bytes in base 58") : OK;
+    return e.code ? ERR(DENIED, "public_key: 32 bytes in base 58 are a wallet's key, this is none") : OK;
 }
 
 void post_nonce(struct api_ask *q)
@@ -21,10 +21,11 @@ void post_nonce(struct api_ask *q)
     struct nonce       n;
     struct nonce_reply reply = { 0 };
     struct err         e     = read_key(q->body->nonce.public_key, &who);
-    if (e.code) return reply_error(q->request, e);
+    if (e.code) return reply_problem(q->request, &(struct api_problem){ .error = e, .status = 401 });
     e = nonce_make(&q->api->nonces, who, net_request_peer(q->request), q->api->o.nonces_an_address_max,
                    sys_wall_now(), &n);
-    if (e.code) return reply_problem(q->request, &(struct api_problem){ .error = e, .status = 429 });
+    if (e.code)
+        return reply_problem(q->request, &(struct api_problem){ .error = e, .status = 429, .retry_s = 60 });
 
     struct text message = TEXT_IN(reply.message);
     nonce_message(q->api, &n, &message);
@@ -80,8 +81,7 @@ void post_session(struct api_ask *q)
     const struct api_options     *o = &q->api->o;
     struct public_key             who;
     struct err                    e = read_key(b->public_key, &who);
-    if (e.code) return reply_error(q->request, e);
-    e = prove(q, &who);
+    if (!e.code) e = prove(q, &who);
     if (e.code) return reply_problem(q->request, &(struct api_problem){ .error = e, .status = 401 });
 
     char        room[64];

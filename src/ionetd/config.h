@@ -33,6 +33,8 @@ struct config {
     uint64_t            fee_basis_points;
     char                limits[16];
     uint64_t            sign_ins_per_address;
+    uint64_t            requests_per_account;
+    uint64_t            requests_per_address;
     uint64_t            machines_shared;
     char                log_level[8];
     char                user[64];

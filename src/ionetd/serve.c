@@ -97,6 +97,8 @@ static struct err open_api(struct ionetd *i, uint16_t port)
         .recipe_count          = i->recipe_count,
         .reader                = i->reader,
         .nonces_an_address_max = (uint32_t)i->config.sign_ins_per_address,
+        .requests_an_account   = (uint32_t)i->config.requests_per_account,
+        .requests_an_address   = (uint32_t)i->config.requests_per_address,
         .ask                   = ask,
         .gauges                = gauges,
         .ctx                   = i,

@@ -140,6 +140,36 @@ static void bad_requests_are_refused_with_their_place(void **state)
     assert_int_equal(get(w, "/v1/account", key), 200);
 }
 
+static void who_asks_too_often_is_told_to_wait_and_a_key_has_a_rate_of_its_own(void **state)
+{
+    struct world *w = *state;
+    char          key[64];
+    sign_in(w, 9, "", key);
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    snprintf(w->extra, sizeof w->extra, "--requests_per_address=2");
+    world_start(w);
+    unsigned served = 0;
+    while (served < 100 && get(w, "/healthz", NULL) == 200) served++;
+    assert_in_range(served, 20, 60); /* ten seconds' worth, and two more for each second that this took */
+    assert_int_equal(w->status, 429);
+    assert_detail(w, "too often without a key");
+    assert_int_equal(get(w, "/v1/account", "ionet_none"), 429); /* a key that is none is no key */
+    assert_int_equal(get(w, "/v1/account", key), 200);
+    world_until(w, false, 600);
+    assert_int_equal(get(w, "/healthz", NULL), 200);
+
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    snprintf(w->extra, sizeof w->extra, "--requests_per_account=2");
+    world_start(w);
+    for (served = 0; served < 100 && get(w, "/v1/account", key) == 200;) served++;
+    assert_in_range(served, 20, 60);
+    assert_detail(w, "this account asks too often");
+    assert_int_equal(get(w, "/healthz", NULL), 200);
+    w->extra[0] = 0;
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    world_start(w);
+}
+
 static void paths_and_methods_that_are_none_are_told(void **state)
 {
     struct world *w = *state;
@@ -486,6 +516,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_key_ends_when_it_expires_and_when_it_is_ended),
         cmocka_unit_test(scopes_and_the_operators_rights_are_kept),
         cmocka_unit_test(bad_requests_are_refused_with_their_place),
+        cmocka_unit_test(who_asks_too_often_is_told_to_wait_and_a_key_has_a_rate_of_its_own),
         cmocka_unit_test(paths_and_methods_that_are_none_are_told),
         cmocka_unit_test(a_quote_says_how_many_there_are),
         cmocka_unit_test(who_holds_too_many_open_quotes_is_told_so),

@@ -117,7 +117,8 @@ static inline void world_spawn(struct world *w)
         setenv("IONETD_TEST", "1", 1);
         execl("/proc/self/exe", "ionetd", "--state_dir", state, "--host", "127.0.0.1", "--listen", "127.0.0.1",
               "--port", "0", "--limits", "small", "--recipes_dir", recipes, "--image", "web=" WORLD_IMAGE,
-              "--operator", w->operator_text, "--sign_ins_per_address", "1000", "--sandbox", "strict",
+              "--operator", w->operator_text, "--sign_ins_per_address", "1000", "--requests_per_account",
+              "1000000", "--requests_per_address", "1000000", "--sandbox", "strict",
               w->extra[0] ? w->extra : NULL, NULL);
         _exit(127);
     }

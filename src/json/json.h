@@ -1,6 +1,6 @@
 /* json.h: records ⇄ JSON, by their field tables, and the objects around them.
  *
- * Reading is strict: a duplicate key, a wrong type, a number beyond ± (2^53 - 1) or with a fraction, more than
+ * Reading is strict: a duplicate key, a wrong type, a number beyond ± (2^53 - 1) or with a fraction that is not zero, more than
  * JSON_DEPTH_MAX levels or JSON_BYTES_MAX bytes are refused, always. The error's `why` is static; the fault
  * beside it names the place ("gpus[3].memory_mib: 1 to 16777216") and is fit to be shown to who sent it.
  *

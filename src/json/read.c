@@ -141,9 +141,12 @@ struct str json_as_str(struct json_value v)
 
 struct err json_as_i64(struct json_value v, int64_t *out)
 {
-    if (json_is_real(node_of(v))) return ERR(INVALID, "a number has a fraction or an exponent");
-    if (!json_is_integer(node_of(v))) return ERR(INVALID, "a number was expected");
-    int64_t n = json_integer_value(node_of(v));
+    const json_t *node = node_of(v);
+    double        real = json_is_real(node) ? json_real_value(node) : 0; /* some write 1.0 for 1 */
+    if (real > (double)JSON_INT_MAX || real < (double)-JSON_INT_MAX || (double)(int64_t)real != real)
+        return ERR(INVALID, "a number has a fraction or is beyond 2^53");
+    if (!json_is_integer(node) && !json_is_real(node)) return ERR(INVALID, "a number was expected");
+    int64_t n = json_is_real(node) ? (int64_t)real : json_integer_value(node);
     if (n > JSON_INT_MAX || n < -JSON_INT_MAX) return ERR(INVALID, "a number is beyond 2^53");
     *out = n;
     return OK;

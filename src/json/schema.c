@@ -37,7 +37,7 @@ static void put_id_type(struct json_out *w, const struct field *f)
         json_key(w, "type");
         json_raw(w, STR("[\"string\",\"null\"]"));
     }
-    put_str(w, "pattern", "^[0-9a-hjkmnp-tv-z]{16}$");
+    put_str(w, "pattern", "^(?!0{16}$)[0-9a-hjkmnp-tv-z]{16}$");
 }
 
 static void put_number_type(struct json_out *w, const struct field *f)
@@ -47,12 +47,20 @@ static void put_number_type(struct json_out *w, const struct field *f)
     put_i64(w, "maximum", f->most);
 }
 
-/* Our limits count bytes, JSON Schema characters: a maximum in bytes is one in characters too. */
-static void put_text_type(struct json_out *w, const struct field *f)
+/* Our limits count bytes, JSON Schema characters: a maximum in bytes is one in characters too. What a request may hold
+ * is said exactly where it can be: ASCII of that many bytes, or any text of a quarter as many characters. */
+static void put_text_type(struct json_out *w, const struct field *f, struct audience a)
 {
+    char        room[128];
+    struct text pattern = TEXT_IN(room);
     put_str(w, "type", "string");
     if (f->least > 0) put_i64(w, "minLength", 1);
     put_i64(w, "maxLength", f->most);
+    if (!a.is_request || f->kind == FIELD_KIND_LINES) return;
+    text_add(&pattern, STR("^([ -~]*|[^\\x00-\\x1f\\x7f-\\x9f]{0,"));
+    text_add_u64(&pattern, (uint64_t)f->most / 4);
+    text_add(&pattern, STR("})$"));
+    put_str(w, "pattern", text_z(&pattern));
 }
 
 static void put_set_type(struct json_out *w, const struct field *f)
@@ -99,7 +107,7 @@ static void put_type(struct json_out *w, const struct field *f, struct audience 
     switch (f->kind) {
     case FIELD_KIND_ID: put_id_type(w, f); return;
     case FIELD_KIND_TEXT:
-    case FIELD_KIND_LINES: put_text_type(w, f); return;
+    case FIELD_KIND_LINES: put_text_type(w, f, a); return;
     case FIELD_KIND_U32:
     case FIELD_KIND_U64:
     case FIELD_KIND_I64: put_number_type(w, f); return;

@@ -158,9 +158,9 @@ static void what_is_wrong_in_a_record_is_refused_with_its_place(void **state)
         { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":9007199254740992,\"drift\":0,\"key\":"
           "\"00000000\"}",
           "beats: a whole number from 0 to 9007199254740991" },
-        { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":1.0,\"drift\":0,\"key\":\"00000000\"}",
+        { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":1.5,\"drift\":0,\"key\":\"00000000\"}",
           "beats: a whole number from 0 to 9007199254740991" },
-        { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":1e3,\"drift\":0,\"key\":\"00000000\"}",
+        { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":1e16,\"drift\":0,\"key\":\"00000000\"}",
           "beats: a whole number from 0 to 9007199254740991" },
         { "{\"name\":\"a\",\"id\":\"0400000000000000\",\"beats\":\"1\",\"drift\":0,\"key\":\"00000000\"}",
           "beats: a whole number from 0 to 9007199254740991" },
@@ -386,7 +386,8 @@ static void a_schema_of_a_request_shows_what_may_be_set(void **state)
     json_schema_request(&w, &chip_type);
     assert_text(&t,
                 "{\"type\":\"object\",\"description\":\"a GPU\",\"properties\":{\"name\":{\"type\":\"string\","
-                "\"maxLength\":11,\"description\":\"what its maker calls "
+                "\"maxLength\":11,\"pattern\":\"^([ -~]*|[^\\\\x00-\\\\x1f\\\\x7f-\\\\x9f]{0,2})$\","
+                "\"description\":\"what its maker calls "
                 "it\"},\"memory_mib\":{\"type\":\"integer\","
                 "\"minimum\":1,\"maximum\":16777216,\"description\":\"memory in MiB\"}},"
                 "\"required\":[\"name\",\"memory_mib\"],\"additionalProperties\":false}");

@@ -345,6 +345,13 @@ static void h1_dispatch(struct h1 *h)
         h1_answer_refusal(h, 501);
 }
 
+/* A word where a method belongs, but none that is known: that is not malformed. */
+static bool is_strange_method(struct h1 *h, llhttp_errno_t e)
+{
+    const char *at = llhttp_get_error_pos(&h->parser);
+    return e == HPE_INVALID_METHOD && at && *at >= 'A' && *at <= 'Z';
+}
+
 /* How many bytes the parser has taken: up to the end of a request at most. */
 static size_t h1_parse(struct h1 *h, struct str bytes)
 {
@@ -357,7 +364,8 @@ static size_t h1_parse(struct h1 *h, struct str bytes)
         if (!h->parser.upgrade) llhttp_resume(&h->parser);
     } else if (!h->taken) {
         if (e == HPE_OK && h->first.len > H1_FIRST_BYTES_MAX) (void)h1_refuse(h, 431);
-        if (e != HPE_OK || h->refusal) h1_answer_refusal(h, h->refusal ? h->refusal : 400);
+        unsigned wrong = is_strange_method(h, e) ? 405 : 400;
+        if (e != HPE_OK || h->refusal) h1_answer_refusal(h, h->refusal ? h->refusal : wrong);
     }
     struct str seen = { bytes.ptr, used };
     while (seen.len && (seen.ptr[seen.len - 1] == ' ' || seen.ptr[seen.len - 1] == '\t')) seen.len--;

@@ -93,7 +93,7 @@ struct net_server_options {
     /* h1 only, if set: asked on each connection's first head, before its body is read. True takes the whole
      * connection over as raw bytes (net_raw_take), the head's bytes included and unchanged: the gateway's splice. */
     bool (*on_first_head)(void *ctx, struct net_request *r);
-    /* A request that the server refuses by itself (400, 408, 413, 431, 501, 503): answer it with that status, at once,
+    /* A request that the server refuses by itself (400, 405, 408, 413, 431, 501, 503): answer it with that status, at once,
      * by net_reply. What it lends may be there in part. Null: the answer has no body. */
     void (*on_refuse)(void *ctx, struct net_request *r, unsigned status);
     void    *ctx;

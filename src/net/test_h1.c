@@ -49,6 +49,7 @@ static const struct shape shapes[] = {
     { "a host with a user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", BAD, 0 },
     { "a whole URL", "GET http://localhost/ HTTP/1.1\r\n" HOST "\r\n", BAD, 0 },
     { "no proxy", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "HTTP/1.1 501 ", 0 },
+    { "a method of another protocol", "QUERY / HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 405 ", 0 },
     { "no HTTP at all", "\x16\x03\x01", BAD, 0 },
     { "HTTP/2 unasked", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD, 0 },
     { "an unknown upgrade", "GET / HTTP/1.1\r\n" HOST "Connection: upgrade\r\nUpgrade: h2c\r\n\r\n",
