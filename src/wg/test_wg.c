@@ -525,6 +525,10 @@ static void two_thousand_peers_are_taken_and_told(void **state)
     read_peers(&w);
     printf("%d peers were set and read in %llu ms\n", MANY, (unsigned long long)(net_now_ms(net) - from_ms));
     assert_int_equal(w.peers, MANY);
+    from_ms = net_now_ms(net); /* as a worker does now and then while they are peers */
+    read_peers(&w);
+    printf("and read again in %llu ms\n", (unsigned long long)(net_now_ms(net) - from_ms));
+    assert_int_equal(w.peers, MANY);
     free(peers);
     remove_device(&w);
 }
