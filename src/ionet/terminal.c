@@ -38,12 +38,25 @@ static bool take_with_last(struct terminal_text *t, unsigned char c, char *out, 
     return false;
 }
 
+/* A byte that is shown as it is, or else '?'. */
+static bool is_shown(struct terminal_text *t, unsigned char c)
+{
+    bool goes_on = c >= 0x80 && c <= 0xbf && t->more > 0;
+    if (goes_on)
+        t->more--;
+    else
+        t->more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
+    if (c >= 0x80 && c <= 0xbf) return goes_on;
+    return (c >= ' ' && c != 0x7f) || c == '\n' || c == '\t';
+}
+
 size_t terminal_text_take(struct terminal_text *t, struct str bytes, char *out)
 {
     size_t len = 0;
     for (size_t i = 0; i < bytes.len; i++) {
         unsigned char c = (unsigned char)bytes.ptr[i];
         if (take_with_last(t, c, out, &len)) continue;
+        if (c == '\r' || c == 0x1b || c == 0xc2) t->more = 0;
         if (c == '\r')
             t->after = TERMINAL_RETURN;
         else if (c == 0x1b)
@@ -51,7 +64,7 @@ size_t terminal_text_take(struct terminal_text *t, struct str bytes, char *out)
         else if (c == 0xc2)
             t->after = TERMINAL_C2;
         else
-            out[len++] = (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : (char)c;
+            out[len++] = is_shown(t, c) ? (char)c : '?';
     }
     return len;
 }

@@ -8,9 +8,11 @@
 enum terminal_after { TERMINAL_PLAIN, TERMINAL_RETURN, TERMINAL_ESCAPE, TERMINAL_SEQUENCE, TERMINAL_C2 };
 
 /* Text that comes in parts, without what a terminal would obey: its sequences are left out, other controls become '?';
- * lines, tabs and letters stay. A carriage return alone ends the line, so that nothing is written over. */
+ * lines, tabs and letters stay. A carriage return alone ends the line, so that nothing is written over. A byte that is no
+ * part of a letter of UTF-8 becomes '?' where terminals that know other codes would obey it. */
 struct terminal_text {
     enum terminal_after after; /* what came last and is not shown yet */
+    unsigned            more;  /* bytes that are still to come of a letter */
 };
 
 /* What of it may be shown; `out` has room for bytes.len + 1. The number of letters written. */
