@@ -290,6 +290,11 @@ void door_revoke(struct door *d, struct cluster_id cluster)
     joins_cut(d->joins, &cluster);
 }
 
+void door_revoke_node(struct door *d, struct node_id node)
+{
+    joins_cut_node(d->joins, node);
+}
+
 void door_close(struct door *d)
 {
     joins_cut(d->joins, NULL);

@@ -51,6 +51,7 @@ must_check struct err door_open(struct door *d,
                                 const char  *domain);         /* listens; again: new domain, new certificate */
 uint16_t              door_port(const struct door *d);       /* 0 while it does not listen */
 void door_revoke(struct door *d, struct cluster_id cluster); /* cuts what is joined and what waits */
+void door_revoke_node(struct door *d, struct node_id node);  /* the same; who named no node waits for another */
 void door_close(struct door *d);                             /* stops listening; cuts everything */
 void door_free(struct door *d);                              /* after the loop has ended */
 struct door_counts door_counts(const struct door *d);
@@ -82,6 +83,7 @@ void         join_say(struct join *j, struct str bytes); /* while it is up */
 void         join_end(struct join *j, const char *why);
 
 void joins_cut(struct joins *js, const struct cluster_id *only); /* null: all */
+void joins_cut_node(struct joins *js, struct node_id node);
 void joins_count(const struct joins *js, struct door_counts *out);
 
 #endif

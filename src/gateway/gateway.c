@@ -45,6 +45,12 @@ static void take_revoke(struct gateway *g, const struct gw_revoke *r, bool resto
         probes_revoke(g->probes, cluster);
         door_revoke(g->door, cluster);
     }
+    for (uint32_t i = 0; i < r->nodes_count; i++) {
+        struct node_id node = r->nodes[i].node;
+        if (!restoring) log_info("revoke", LOG_ID("node", node));
+        pass_revoke_node(&g->pass, node);
+        door_revoke_node(g->door, node);
+    }
 }
 
 void gateway_take(struct gateway *g, enum link_kind kind, const union link_message *m, bool restoring)

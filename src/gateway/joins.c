@@ -557,6 +557,25 @@ void joins_cut(struct joins *js, const struct cluster_id *only)
     }
 }
 
+void joins_cut_node(struct joins *js, struct node_id node)
+{
+    uint32_t place = map_find(&js->map, node.id);
+    if (place != MAP_NONE)
+        for (struct ring *r = js->offers[place].idle.next; r != &js->offers[place].idle; r = r->next)
+            net_raw_close(owner_of(r, struct tunnel)->raw);
+    for (struct ring *r = js->joins.next, *next; r != &js->joins; r = next) {
+        struct join *j  = owner_of(r, struct join);
+        bool         at = j->tunnel && id_eq(j->tunnel->offer->id, node.id);
+        next            = r->next;
+        if (j->splice && at)
+            net_splice_cut(j->splice);
+        else if (id_eq(j->ticket.node.id, node.id))
+            join_refuse(j, 403, "the node was replaced by another");
+        else if (at)
+            net_raw_close(j->tunnel->raw); /* it waits for another's */
+    }
+}
+
 void joins_count(const struct joins *js, struct door_counts *out)
 {
     *out = (struct door_counts){

@@ -87,6 +87,13 @@ static struct text write_all(struct gateway *g)
         emit(&t, LINK_GW_REVOKE, &r);
         r.clusters_count = 0;
     }
+    count = g->pass.replaced_count, first = count > PASS_REVOKED_MAX ? count - PASS_REVOKED_MAX : 0;
+    for (uint64_t i = first; i < count; i++) {
+        r.nodes[r.nodes_count++].node = g->pass.replaced[i % PASS_REVOKED_MAX];
+        if (r.nodes_count < countof(r.nodes) && i + 1 < count) continue;
+        emit(&t, LINK_GW_REVOKE, &r);
+        r.nodes_count = 0;
+    }
     return t;
 }
 

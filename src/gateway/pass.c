@@ -28,6 +28,19 @@ bool pass_is_revoked(const struct pass *p, struct cluster_id cluster)
     return false;
 }
 
+void pass_revoke_node(struct pass *p, struct node_id node)
+{
+    if (!pass_is_replaced(p, node)) p->replaced[p->replaced_count++ % PASS_REVOKED_MAX] = node;
+}
+
+bool pass_is_replaced(const struct pass *p, struct node_id node)
+{
+    uint64_t count = p->replaced_count < PASS_REVOKED_MAX ? p->replaced_count : PASS_REVOKED_MAX;
+    for (uint64_t i = 0; i < count; i++)
+        if (id_eq(p->replaced[i].id, node.id)) return true;
+    return false;
+}
+
 static struct err read_kind(const struct pass *p, struct str text, struct public_key signer,
                             enum ticket_kind kind, struct instant now, struct ticket *out)
 {
@@ -35,6 +48,7 @@ static struct err read_kind(const struct pass *p, struct str text, struct public
     TRY(ticket_read(text, signer, now, out));
     if (out->kind != kind) return ERR(DENIED, "the ticket is for something else");
     if (pass_is_revoked(p, out->cluster)) return ERR(DENIED, "the cluster is over");
+    if (pass_is_replaced(p, out->node)) return ERR(DENIED, "the node was replaced by another");
     return OK;
 }
 

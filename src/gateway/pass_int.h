@@ -6,7 +6,8 @@
 
 #include "link/ticket.h"
 
-#define PASS_REVOKED_MAX 16384 /* clusters; the oldest are forgotten, whose tickets have long expired */
+#define PASS_REVOKED_MAX \
+    16384 /* clusters, and as many nodes; the oldest are forgotten, whose tickets have long expired */
 #define PASS_USED_MAX 4096
 #define PASS_ONCE_MS 120000 /* a one-time ticket is used so soon after its making */
 
@@ -18,6 +19,8 @@ struct pass {
     struct instant    started;
     struct cluster_id revoked[PASS_REVOKED_MAX];
     uint64_t          revoked_count;
+    struct node_id    replaced[PASS_REVOKED_MAX];
+    uint64_t          replaced_count;
     struct {
         struct id      serial;
         struct instant until;
@@ -36,6 +39,8 @@ void pass_init(struct pass *p, const uint8_t cookie_seed[32], struct instant now
 void pass_set_signer(struct pass *p, const uint8_t public_key[32]);
 void pass_revoke(struct pass *p, struct cluster_id cluster);
 bool pass_is_revoked(const struct pass *p, struct cluster_id cluster);
+void pass_revoke_node(struct pass *p, struct node_id node); /* another took its place in its cluster */
+bool pass_is_replaced(const struct pass *p, struct node_id node);
 
 must_check struct err pass_tunnel(const struct pass *p, struct str ticket, struct instant now,
                                   struct ticket *out);

@@ -317,6 +317,48 @@ static void a_revocation_cuts_what_is_joined_what_waits_and_what_comes(void **st
     nothing_is_left();
 }
 
+static void a_replaced_head_is_cut_and_stays_out_and_who_waits_is_joined_to_the_new_one(void **state)
+{
+    (void)state;
+    struct end        joined, user, idle, asked, waiting, next;
+    struct cluster_id kept = cluster;
+    struct ticket     old = ticket_for(TICKET_TUNNEL, "head"), j = ticket_for(TICKET_JOIN, "dashboard"), new;
+    const char       *join_text;
+    cluster     = (struct cluster_id){ { { 79 } } };
+    old.cluster = j.cluster = cluster;
+    old.node                = (struct node_id){ { { 60 } } };
+    join_text               = written(&j, &network_key);
+    tunnel_by(&joined, &old);
+    dial_as(&user, "/.ionet/join?service=dashboard", join_text, NULL);
+    turn_until_got(&joined, "\n");
+    say(&joined, "ok\n");
+    turn_until(&user.open);
+    tunnel_by(&asked, &old);
+    dial_as(&waiting, "/.ionet/join?service=dashboard", join_text, NULL);
+    turn_until_got(&asked, "\n"); /* and it does not answer */
+    tunnel_by(&idle, &old);
+
+    pass_revoke_node(pass, old.node);
+    door_revoke_node(door, old.node);
+    turn_until(&user.over);
+    turn_until(&joined.over);
+    turn_until(&asked.over);
+    turn_until(&idle.over);
+    assert_false(waiting.over);
+    refused_as("/.ionet/tunnel", written(&old, &network_key), NULL, "status 403");
+
+    new      = old;
+    new.node = (struct node_id){ { { 61 } } };
+    tunnel_by(&next, &new);
+    turn_until_got(&next, "\n");
+    say(&next, "ok\n");
+    turn_until(&waiting.open);
+    cluster = kept;
+    end_close(&waiting);
+    turn_until(&next.over);
+    nothing_is_left();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +375,7 @@ int main(void)
         cmocka_unit_test(a_join_needs_the_networks_ticket_for_that_very_service),
         cmocka_unit_test(a_tunnel_needs_a_nodes_ticket),
         cmocka_unit_test(a_revocation_cuts_what_is_joined_what_waits_and_what_comes),
+        cmocka_unit_test(a_replaced_head_is_cut_and_stays_out_and_who_waits_is_joined_to_the_new_one),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

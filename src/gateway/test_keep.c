@@ -108,6 +108,24 @@ static bool is_kept_revoked(uint8_t cluster)
     return is;
 }
 
+static void tell_replaced(uint8_t node)
+{
+    static union link_message m;
+    m                            = (union link_message){ .gw_revoke = { .nodes_count = 1 } };
+    m.gw_revoke.nodes[0].node.id = (struct id){ { node } };
+    gateway_take(gateway, LINK_GW_REVOKE, &m, false);
+}
+
+static bool is_kept_replaced(uint8_t node)
+{
+    struct pass told             = gateway->pass;
+    gateway->pass.replaced_count = 0;
+    keep_load(gateway);
+    bool is       = pass_is_replaced(&gateway->pass, (struct node_id){ { { node } } });
+    gateway->pass = told;
+    return is;
+}
+
 /* ---- a pool that is busy with other things ----------------------------------------------------------------------- */
 
 static sem_t go_on;
@@ -148,9 +166,12 @@ static void what_is_told_just_before_the_end_is_kept(void **state)
 {
     (void)state;
     tell_revoked(1);
+    tell_replaced(2);
     gateway_stop(gateway);
     assert_true(is_over);
     assert_true(is_kept_revoked(1));
+    assert_true(is_kept_replaced(2));
+    assert_false(is_kept_replaced(1));
 }
 
 static void a_certificate_that_was_spoilt_does_not_keep_it_from_starting(void **state)

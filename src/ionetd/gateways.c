@@ -75,11 +75,11 @@ static void flush(struct telling *t)
     if (t->relay.reset || t->relay.pairs_count || t->relay.gone_count)
         link_send(t->link, LINK_GW_RELAY, &t->relay);
     if (t->probe.reset || t->probe.nodes_count) link_send(t->link, LINK_GW_PROBE, &t->probe);
-    if (t->revoke.clusters_count) link_send(t->link, LINK_GW_REVOKE, &t->revoke);
+    if (t->revoke.clusters_count || t->revoke.nodes_count) link_send(t->link, LINK_GW_REVOKE, &t->revoke);
     t->meet.reset = t->relay.reset = t->probe.reset = false;
     t->meet.nodes_count = t->meet.gone_count = 0;
     t->relay.pairs_count = t->relay.gone_count = 0;
-    t->probe.nodes_count = t->revoke.clusters_count = 0;
+    t->probe.nodes_count = t->revoke.clusters_count = t->revoke.nodes_count = 0;
 }
 
 static bool may_meet(const struct node *x)
@@ -150,9 +150,16 @@ static void add_revoke(struct telling *t, struct id cluster)
     t->revoke.clusters[t->revoke.clusters_count++].cluster.id = cluster;
 }
 
+static void add_revoke_node(struct telling *t, struct id node)
+{
+    if (t->revoke.nodes_count == countof(t->revoke.nodes)) flush(t);
+    t->revoke.nodes[t->revoke.nodes_count++].node.id = node;
+}
+
 /* ---- all, or what changed ------------------------------------------------------------------------------------------------ */
 
-/* Tickets of clusters that ended while it was away: those of the last hours may not have run out by themselves. */
+/* Tickets of clusters that ended while it was away, and of nodes that were replaced: those of the last hours may not have
+ * run out by themselves. */
 static void add_revoked(struct telling *t)
 {
     const struct network *n   = &t->ionetd->network;
@@ -161,6 +168,10 @@ static void add_revoked(struct telling *t)
         bool recent = instant_since(now, c->ended).ms < LEASE_MS;
         if (c->state == CLUSTER_ENDING || (!cluster_is_live(c) && recent)) add_revoke(t, c->id.id);
     }
+    for (const struct node *x = NULL; (x = table_next(&n->nodes, x));)
+        if (x->closed.ms && instant_since(now, x->closed).ms < LEASE_MS &&
+            cluster_is_live(network_cluster(n, x->cluster.id)))
+            add_revoke_node(t, x->id.id);
 }
 
 static void tell_all(struct telling *t)
@@ -190,6 +201,7 @@ static void tell_changes(struct telling *t, const struct effect *held, size_t co
         if (held[k].kind == EFFECT_RELAY) add_relay(t, table_find(&t->ionetd->network.relays, held[k].subject));
         if (held[k].kind == EFFECT_PROBE) add_probe(t, network_node(&t->ionetd->network, held[k].subject));
         if (held[k].kind == EFFECT_REVOKE) add_revoke(t, held[k].subject);
+        if (held[k].kind == EFFECT_REVOKE_NODE) add_revoke_node(t, held[k].subject);
     }
     flush(t);
 }
@@ -198,7 +210,7 @@ static bool is_for_gateways(enum effect_kind kind)
 {
     return kind == EFFECT_MEET || kind == EFFECT_MEET_GONE || kind == EFFECT_RELAY ||
            kind == EFFECT_RELAY_GONE || kind == EFFECT_PROBE || kind == EFFECT_REVOKE ||
-           kind == EFFECT_GATEWAY_ALL;
+           kind == EFFECT_REVOKE_NODE || kind == EFFECT_GATEWAY_ALL;
 }
 
 static bool came_up(const struct gateway *g, const struct effect *held, size_t count)

@@ -117,12 +117,20 @@ static const struct field gw_cluster_fields[] = {
 static const struct record_type gw_cluster_type =
     RECORD_TYPE("gw_cluster", "gw_clusters", struct gw_cluster, gw_cluster_fields, "a cluster that is over");
 
-static const struct field gw_revoke_fields[] = {
-    FIELD_LIST(struct gw_revoke, clusters, clusters_count, &gw_cluster_type, SEEN_OPERATOR, LIVE,
-               "void tickets"),
+static const struct field gw_node_fields[] = {
+    FIELD_ID(struct gw_node, node, SEEN_OPERATOR, LIVE, "the node"),
 };
-const struct record_type gw_revoke_type = RECORD_TYPE("gw_revoke", "gw_revokes", struct gw_revoke,
-                                                      gw_revoke_fields, "clusters whose tickets are void");
+static const struct record_type gw_node_type =
+    RECORD_TYPE("gw_node", "gw_nodes", struct gw_node, gw_node_fields, "a node that was replaced");
+
+static const struct field gw_revoke_fields[] = {
+    FIELD_LIST(struct gw_revoke, clusters, clusters_count, &gw_cluster_type, SEEN_OPERATOR, OPTIONAL,
+               "that are over"),
+    FIELD_LIST(struct gw_revoke, nodes, nodes_count, &gw_node_type, SEEN_OPERATOR, OPTIONAL,
+               "that were replaced"),
+};
+const struct record_type gw_revoke_type =
+    RECORD_TYPE("gw_revoke", "gw_revokes", struct gw_revoke, gw_revoke_fields, "whose tickets are void");
 
 /* ---- up from a gateway ------------------------------------------------------------------------------- */
 

@@ -138,12 +138,17 @@ struct gw_probe {
     uint32_t nodes_count;
 };
 
-/* Down: clusters whose tickets are void from now on; live joins and tunnels of theirs are cut, probes end. */
+/* Down: clusters, and nodes that were replaced in theirs, whose tickets are void from now on; live joins and tunnels of
+ * theirs are cut, probes end. */
 struct gw_revoke {
     struct gw_cluster {
         struct cluster_id cluster;
     } clusters[128];
     uint32_t clusters_count;
+    struct gw_node {
+        struct node_id node;
+    } nodes[128];
+    uint32_t nodes_count;
 };
 
 /* Up, first after welcome: where this gateway is met, and a request for its certificate. */
