@@ -13,8 +13,9 @@ static struct {
     bool      spoilt;
     struct served {
         struct id node;
-        uint64_t  ms;   /* since its start */
-        bool      ends; /* its container does, once it runs */
+        uint64_t  ms;     /* since its start */
+        bool      unseen; /* by any witness but its own */
+        bool      ends;   /* its container does, once it runs */
     } served[COUNTS_MAX];
     struct seen {
         struct id by;
@@ -48,7 +49,7 @@ static struct served *served_of(struct id node)
         if (id_eq(days.served[i].node, node)) return &days.served[i];
     check(days.served_count < COUNTS_MAX);
     struct served *s = &days.served[days.served_count++];
-    *s               = (struct served){ node, 0, days.spoilt };
+    *s               = (struct served){ node, 0, false, days.spoilt };
     return s;
 }
 
@@ -73,6 +74,14 @@ static bool is_up(const struct node *x)
     return is_live(x) && w.device_session[world_device_of(&w, x)] && s->ms >= START_MS && !s->ends;
 }
 
+/* A head that has nothing to restore does not begin. */
+static bool restores_nothing(const struct node *x)
+{
+    for (const struct node *y = NULL; (y = table_next(&w.n.nodes, y));)
+        if (is_up(y) && y->index == x->restores && w.copied) return false;
+    return x->restores && !x->passed.ms;
+}
+
 static void report(const struct node *x)
 {
     int             i = world_device_of(&w, x);
@@ -81,6 +90,7 @@ static void report(const struct node *x)
     o.version         = network_device(&w.n, x->device.id)->version;
     memcpy(o.images[0].image, WORLD_IMAGE, sizeof WORLD_IMAGE);
     s->ms += 1000;
+    s->ends |= s->ms == START_MS && restores_nothing(x);
     bool begins = s->ms < START_MS, ends = s->ends && !begins;
     o.nodes[0] = (struct observed_node){ .node        = x->id,
                                          .incarnation = x->incarnation,
@@ -99,10 +109,11 @@ static void witness(const struct node *by)
     struct witnessed seen = { .node = by->id, .incarnation = by->incarnation };
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));) {
         if (!is_live(x)) continue;
-        struct seen *s = seen_of(by->id.id, x->index);
-        if (is_up(x) && s->alive) s->ms += 1000;
-        s->alive                           = is_up(x);
-        seen.entries[seen.entries_count++] = (struct witness_entry){ x->index, s->ms, is_up(x) };
+        struct seen *s     = seen_of(by->id.id, x->index);
+        bool         alive = is_up(x) && (x == by || !served_of(x->id.id)->unseen);
+        if (alive && s->alive) s->ms += 1000;
+        s->alive                           = alive;
+        seen.entries[seen.entries_count++] = (struct witness_entry){ x->index, s->ms, alive };
     }
     world_step(&w, &(struct input){ .kind      = INPUT_WITNESSED,
                                     .session   = w.device_session[world_device_of(&w, by)],
@@ -147,6 +158,22 @@ void days_die(const struct node *x)
     world_link_goes(&w, world_device_of(&w, x));
 }
 
+void days_die_all(void)
+{
+    for (int i = 0; i < WORLD_DEVICES; i++)
+        if (w.device_session[i]) world_link_goes(&w, i);
+}
+
+void days_return(int device)
+{
+    check(world_link(&w, device, 1, false).code == ERR_NONE);
+}
+
+void days_unseen(const struct node *x, bool unseen)
+{
+    served_of(x->id.id)->unseen = unseen;
+}
+
 void days_spoil(bool spoilt)
 {
     days.spoilt = spoilt;
@@ -176,4 +203,17 @@ const struct node *days_worker(bool witness_too)
 const struct cluster *days_cluster(void)
 {
     return network_cluster(&w.n, days.cluster);
+}
+
+int days_placed(void)
+{
+    int count = 0;
+    for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));)
+        count += id_eq(x->cluster.id, days.cluster);
+    return count;
+}
+
+int64_t days_charged(void)
+{
+    return network_charged(&w.n, days_cluster()).micros;
 }
