@@ -4,7 +4,7 @@
 # make soak         what takes long, tests/soak       make fuzz         lists the fuzz targets
 # make fuzz-NAME    runs one for T=60 seconds          make corpus-NAME  keeps what it found, minimised
 # make sim          worlds that go wrong, by chance: SEED=N replays one, T=SECONDS (of CPU time) for more of them
-# make sim-mutants  plants each bug of sim/mutants/ and looks whether its checker finds it (some minutes); ONLY=NAME
+# make sim-mutants  plants each bug of sim/mutants/ and looks whether its checker finds it (two minutes); ONLY=NAME
 #
 # V=1 shows the commands.  CC=gcc (default) or clang-14.  MODE=release (default), asan or fuzz.  BUILD=build.
 # test, demo and bench install what is missing by tools/setup first; demo takes KEEP=1.

@@ -168,7 +168,8 @@ static void use(struct sim *s, struct client *c)
 
 void client_turn(struct sim *s, struct client *c)
 {
-    uint64_t most_ms = (uint64_t)(s->is_faulty ? 2 * s->plan.client_ms : CALM_MS);
+    bool     is_busy = !s->is_faulty || (c->is_supplier && c->is_in && own_machine(s, c, true));
+    uint64_t most_ms = (uint64_t)(is_busy ? CALM_MS : 2 * s->plan.client_ms);
     later(s, 1 + (int64_t)below(s, most_ms), EVENT_CLIENT, (uint32_t)(c - s->clients), 0, NULL);
     if (c->request && s->now_ms - c->asked_ms < PATIENCE_MS) return;
     c->request = 0;

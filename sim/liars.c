@@ -90,9 +90,11 @@ static struct letter *forged_witnessed(struct sim *s, const struct machine *m, c
     struct witnessed w = {
         .node = { t->id }, .incarnation = 1, .age_ms = any_number(s), .entries_count = WITNESS_ENTRIES
     };
-    for (uint32_t i = 0; i < WITNESS_ENTRIES; i++)
-        w.entries[i] = (struct witness_entry){ 1 + (uint32_t)below(s, below(s, 2) ? 8 : MESH_INDEX_MAX),
-                                               any_number(s), below(s, 2) };
+    for (uint32_t i = 0; i < WITNESS_ENTRIES; i++) {
+        w.entries[i].index   = 1 + (uint32_t)below(s, below(s, 2) ? 8 : MESH_INDEX_MAX);
+        w.entries[i].seen_ms = any_number(s);
+        w.entries[i].alive   = below(s, 2);
+    }
     if (t->machine == m->place) believe_nothing(s, t);
     return letter_new(INPUT_WITNESSED, &w, sizeof w);
 }
@@ -101,7 +103,7 @@ static struct letter *forged_silent(struct sim *s, const struct thing *t)
 {
     struct mesh_silent  silent = { .node = { t->id } };
     const struct thing *other  = any_thing(s);
-    memcpy(silent.key, other->key, sizeof silent.key);
+    if (other) memcpy(silent.key, other->key, sizeof silent.key);
     return letter_new(INPUT_SILENT, &silent, sizeof silent);
 }
 
@@ -109,10 +111,10 @@ static struct letter *forged_observed(struct sim *s, const struct thing *t)
 {
     static struct observed o;
     o = (struct observed){ .epoch = s->control.n.meta.epoch, .version = any_number(s), .nodes_count = 1 };
-    o.nodes[0] = (struct observed_node){ .node        = { t->id },
-                                         .incarnation = 1 + below(s, 2),
-                                         .phase       = (enum node_phase)below(s, PHASE_COUNT),
-                                         .served_ms   = any_number(s) };
+    o.nodes[0].node.id     = t->id;
+    o.nodes[0].incarnation = 1 + below(s, 2);
+    o.nodes[0].phase       = (enum node_phase)below(s, PHASE_COUNT);
+    o.nodes[0].served_ms   = any_number(s);
     return letter_new(INPUT_OBSERVED, &o, sizeof o);
 }
 

@@ -40,10 +40,10 @@ void machine_open(struct sim *s, uint32_t place)
     m->site           = (uint32_t)below(s, s->plan.sites);
     m->is_symmetric   = below(s, 4) == 0;
     if (below(s, 100) < s->plan.liars) m->lies = (uint32_t)below(s, LIE_ALL + 1);
-    m->specs = (struct device_specs){ .cpus         = 2 + (uint32_t)below(s, 15),
-                                      .memory_bytes = (4 + below(s, 64)) << 30,
-                                      .disk_bytes   = (uint64_t)1 << 40,
-                                      .gpus_count   = below(s, 2) ? (uint32_t)below(s, 5) : 0 };
+    m->specs.cpus         = 2 + (uint32_t)below(s, 15);
+    m->specs.memory_bytes = (4 + below(s, 64)) << 30;
+    m->specs.disk_bytes   = (uint64_t)1 << 40;
+    m->specs.gpus_count   = below(s, 2) ? (uint32_t)below(s, 5) : 0;
     memcpy(m->specs.arch, "x86_64", 7);
     for (uint32_t i = 0; i < m->specs.gpus_count; i++) {
         m->specs.gpus[i].memory_mib = 81920;

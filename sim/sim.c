@@ -44,34 +44,32 @@ void mix(struct sim *s, uint64_t value)
     s->digest ^= s->digest >> 31;
 }
 
+/* One draw a line: in a list their order would be the compiler's. */
 static void choose_plan(struct sim *s)
 {
-    struct plan *p = &s->plan;
-    p->is_long     = below(s, 3) == 0;
-    *p             = (struct plan){
-                    .is_long        = p->is_long,
-                    .inputs         = 20000 + below(s, 180000),
-                    .machines       = (uint32_t)(3 + below(s, p->is_long    ? 6
-                                                              : below(s, 4) ? 20
-                                                                            : 60)),
-                    .gates          = 1 + (uint32_t)below(s, GATES_MAX),
-                    .suppliers      = 1 + (uint32_t)below(s, 3),
-                    .users          = 1 + (uint32_t)below(s, 4),
-                    .sites          = 2 + (uint32_t)below(s, 20),
-                    .tick_slack     = 1 + (uint32_t)below(s, p->is_long ? 10 : 3),
-                    .client_ms      = p->is_long ? 20000 : 200 + (int64_t)below(s, 2000),
-                    .trouble_ms     = p->is_long ? 60000 : 200 + (int64_t)below(s, 5000),
-                    .delay_ms       = 2 + (int64_t)below(s, below(s, 3) ? 50 : 2000),
-                    .outage_ms      = p->is_long ? 7200000 : 20000,
-                    .loss           = below(s, 3) ? (uint32_t)below(s, 100) : 0,
-                    .repeat         = below(s, 3) ? (uint32_t)below(s, 100) : 0,
-                    .crash          = below(s, 3) ? (uint32_t)below(s, p->is_long ? 4 : 30) : 0,
-                    .fails          = (uint32_t)below(s, 60),
-                    .mutes          = below(s, 4) ? 0 : (uint32_t)below(s, 20),
-                    .liars          = below(s, 2) ? (uint32_t)below(s, 50) : 0,
-                    .drift_ppm_most = (uint32_t)below(s, 1000),
-                    .jump_ms        = below(s, 2) ? (int64_t)below(s, 60000) : 0,
-    };
+    struct plan *p    = &s->plan;
+    p->is_long        = below(s, 3) == 0;
+    bool     is_large = !p->is_long && below(s, 25) == 0;
+    uint64_t spread   = p->is_long ? 6 : below(s, 4) ? 20 : 60;
+    p->inputs         = 20000 + below(s, 180000);
+    p->machines       = (uint32_t)(is_large ? 100 + below(s, 150) : 3 + below(s, spread));
+    p->gates          = 1 + (uint32_t)below(s, GATES_MAX);
+    p->suppliers      = 1 + (uint32_t)below(s, 3);
+    p->users          = 1 + (uint32_t)below(s, 4);
+    p->sites          = 2 + (uint32_t)below(s, 20);
+    p->tick_slack     = 1 + (uint32_t)below(s, p->is_long ? 10 : 3);
+    p->client_ms      = p->is_long ? 20000 : 200 + (int64_t)below(s, 2000);
+    p->trouble_ms     = p->is_long ? 60000 : 200 + (int64_t)below(s, 5000);
+    p->delay_ms       = 2 + (int64_t)below(s, below(s, 3) ? 50 : 2000);
+    p->outage_ms      = p->is_long ? 7200000 : 20000;
+    p->loss           = below(s, 3) ? (uint32_t)below(s, 100) : 0;
+    p->repeat         = below(s, 3) ? (uint32_t)below(s, 100) : 0;
+    p->crash          = below(s, 3) ? (uint32_t)below(s, p->is_long ? 4 : 30) : 0;
+    p->fails          = (uint32_t)below(s, 60);
+    p->mutes          = below(s, 4) ? 0 : (uint32_t)below(s, 20);
+    p->liars          = below(s, 2) ? (uint32_t)below(s, 50) : 0;
+    p->drift_ppm_most = (uint32_t)below(s, 1000);
+    p->jump_ms        = below(s, 2) ? (int64_t)below(s, 60000) : 0;
 }
 
 /* ---- events -------------------------------------------------------------------------------------------------------- */

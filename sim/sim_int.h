@@ -10,7 +10,7 @@
 #include "network/network.h"
 #include "worker/worker.h"
 
-#define MACHINES_MAX 64
+#define MACHINES_MAX 256
 #define GATES_MAX 2
 #define CLIENTS_MAX 8
 #define LINKS_MAX 4096

@@ -267,7 +267,7 @@ void site_done(struct sim *s, struct machine *m, const struct event *e)
         site_image(d->image, image);
         in.text = str_from(image);
     }
-    if (d->kind == IN_REACHED) {
+    if (t && d->kind == IN_REACHED) {
         if (d->err.code || !is_reached(s, t, &d->peer)) return; /* nobody answers there */
         memcpy(in.key, d->peer.key, sizeof in.key);
     }

@@ -128,6 +128,7 @@ void trouble(struct sim *s)
     if (!s->is_faulty) return;
     later(s, 1 + (int64_t)below(s, (uint64_t)(2 * s->plan.trouble_ms)), EVENT_TROUBLE, 0, 0, NULL);
     struct machine *m = any_machine(s);
+    struct gate    *g = &s->gates[below(s, s->plan.gates)];
     switch (below(s, 24)) {
     case 0:
     case 1: return container_ends(s);
@@ -144,8 +145,8 @@ void trouble(struct sim *s)
     case 10:
     case 11:
     case 12: return mend_some(s);
-    case 13: return gate_stop(s, &s->gates[below(s, s->plan.gates)], a_while(s));
-    case 14: return cut_gate(s, &s->gates[below(s, s->plan.gates)]);
+    case 13: return gate_stop(s, g, a_while(s));
+    case 14: return cut_gate(s, g);
     case 15: return move_clock(s);
     case 16: m->disk_is_full = !m->disk_is_full; return;
     case 17: m->moves++; return;
