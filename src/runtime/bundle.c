@@ -16,6 +16,7 @@
 #define SHM_BYTES_DEFAULT (64u << 20)
 #define OOM_SCORE 500 /* strangers go first when the machine itself runs out of memory */
 #define CONFIG_BYTES_MAX (1u << 20)
+#define TMPFS_FILES_LEAST 1024
 
 /* ---- mount points ---------------------------------------------------------------------------- */
 
@@ -66,6 +67,17 @@ struct err bundle_make_point(const char *root, const char *target, bool folder)
         *p = '/';
     }
     return make_one(fd, path, folder);
+}
+
+/* Where the kernel's own files are mounted no link of an image leads elsewhere: what the OCI runtime does there, masking
+ * among it, is to hit what it means. */
+static struct err refuse_links(const char *root, const char *target)
+{
+    struct open_how how = { .flags   = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS };
+    scoped_fd int   fd  = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    scoped_fd int   at  = fd < 0 ? -1 : (int)syscall(SYS_openat2, fd, target, &how, sizeof how);
+    return at >= 0 ? OK : ERR(INVALID, "an image has a link where the kernel's files go");
 }
 
 /* ---- mounts ---------------------------------------------------------------------------------- */
@@ -134,11 +146,19 @@ static struct err add_mount(const char *root, json_t *mounts, const char *target
     return e;
 }
 
+/* One that holds anything takes a page. Left to itself the kernel allows as many as half of all its pages. */
+static uint64_t files_of(uint64_t bytes)
+{
+    uint64_t files = bytes / 4096;
+    return files < TMPFS_FILES_LEAST ? TMPFS_FILES_LEAST : files;
+}
+
 static struct err add_tmpfs(const char *root, json_t *mounts, const struct container_mount *m, uint32_t uid)
 {
     uint32_t owner   = m->owned ? uid : 0;
     json_t  *options = json_array();
     json_array_append_new(options, json_sprintf("size=%llu", (unsigned long long)m->bytes));
+    json_array_append_new(options, json_sprintf("nr_inodes=%llu", (unsigned long long)files_of(m->bytes)));
     json_array_append_new(options, json_sprintf("mode=%04o", m->mode & 07777));
     json_array_append_new(options, json_sprintf("uid=%u", owner));
     json_array_append_new(options, json_sprintf("gid=%u", owner));
@@ -163,8 +183,10 @@ static struct err write_mounts(struct runtime *r, const struct container_spec *s
         json_t *options = json_array();
         for (size_t j = 0; j < countof(base_mounts[i].data) && base_mounts[i].data[j]; j++)
             json_array_append_new(options, json_string(base_mounts[i].data[j]));
+        bool in_root = !is_below_any(mounts, base_mounts[i].target);
         TRY(add_mount(s->root, mounts, base_mounts[i].target, base_mounts[i].type, base_mounts[i].type, true,
                       options));
+        if (in_root) TRY(refuse_links(s->root, base_mounts[i].target));
     }
     struct container_mount shm = { .target = "/dev/shm",
                                    .bytes  = s->shm_bytes ? s->shm_bytes : SHM_BYTES_DEFAULT,
@@ -234,15 +256,15 @@ static struct err write_linux(struct runtime *r, const struct container_spec *s,
     json_t *ids = json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID",
                             (json_int_t)r->uid_base + (json_int_t)slot * NETNS_IDS, "size", NETNS_IDS);
     *out        = json_pack("{s:s, s:[{s:s},{s:s},{s:s},{s:s},{s:s},{s:s,s:s},{s:s,s:s}], s:O, s:o, s:o, s:o, "
-                                   "s:[s,s,s,s,s,s,s,s,s,s],"
+                                   "s:[s,s,s,s,s,s,s,s,s,s,s],"
                                    " s:[s,s,s,s,s]}",
                             "cgroupsPath", group, "namespaces", "type", "pid", "type", "ipc", "type", "uts", "type",
                             "mount", "type", "cgroup", "type", "user", "path", user, "type", "network", "path", net,
                             "uidMappings", ids, "gidMappings", ids, "resources", resources(s), "seccomp", seccomp,
                             "maskedPaths", "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys",
-                            "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-                            "/proc/scsi", "/sys/firmware", "readonlyPaths", "/proc/bus", "/proc/fs", "/proc/irq",
-                            "/proc/sys", "/proc/sysrq-trigger");
+                            "/proc/latency_stats", "/proc/pressure", "/proc/timer_list", "/proc/timer_stats",
+                            "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "readonlyPaths", "/proc/bus",
+                            "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger");
     return *out ? OK : ERR(INVALID, "the limits of a container can't be written");
 }
 
