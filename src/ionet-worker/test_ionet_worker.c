@@ -150,6 +150,23 @@ static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state
     world_until(&w, w.silent_count == 1);
 }
 
+/* Both on this machine, each where the other would look for its head. */
+static void a_node_of_another_cluster_is_not_reached(void **state)
+{
+    (void)state;
+    struct assignment a[2] = { world_assignment(&w, NODE_HEAD, 1), world_assignment(&w, NODE_WORKER, 2) };
+    a[1].cluster.id.bytes[0] ^= 1;
+    world_tell(&w, a, 2);
+    world_until(&w, world_phase(&w, &a[0]) == PHASE_RUNNING && world_phase(&w, &a[1]) == PHASE_RUNNING);
+    world_until(&w, world_idle_tunnels(&w) == 2 * WORKER_TUNNELS);
+    struct world_tunnel *logs[2 * WORKER_TUNNELS];
+    for (int i = 0; i < 2 * WORKER_TUNNELS; i++) logs[i] = world_join(&w, "logs");
+    world_run_for(&w, 2500);
+    assert_true(any_says(logs, countof(logs), "serving with "));
+    assert_false(any_says(logs, countof(logs), "caller"));
+    assert_false(any_says(logs, countof(logs), "answered"));
+}
+
 static void a_killed_worker_comes_back_to_what_still_runs(void **state)
 {
     (void)state;
@@ -392,6 +409,7 @@ static int try_all(void)
         TEST(a_node_serves_is_witnessed_and_reached_and_leaves_nothing),
         TEST(a_witness_that_never_pauses_is_heard_now_and_then),
         TEST(two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of),
+        TEST(a_node_of_another_cluster_is_not_reached),
         TEST(a_killed_worker_comes_back_to_what_still_runs),
         TEST(a_recipe_that_declares_a_way_out_gets_none_where_its_owner_allows_none),
         TEST(a_declared_and_allowed_way_out_leads_out_also_after_the_worker_was_killed),

@@ -251,15 +251,21 @@ static void without_a_way_out_there_is_none(void **state)
     struct world  *w    = *state;
     struct node_id node = rig_node(&w->rig);
     char           log[CONTAINER_LOG_END_BYTES];
-    run_inside(w, node,
-               "def tried(*place):\n"
-               "  try: return socket.create_connection(place, 5) and 0\n"
-               "  except OSError as e: return errno.errorcode[e.errno]\n"
-               "print(tried(\"127.0.0.1\", 3128), tried(\"" PUBLIC "\", 80), tried(\"" MACHINE "\", 80), "
-               "tried(\"192.168.7.9\", 80), tried(\"169.254.169.254\", 80), tried(\"" PUBLIC_V6 "\", 80))\n",
-               log);
+    run_inside(
+        w, node,
+        "def tried(*place):\n"
+        "  try: return socket.create_connection(place, 5) and 0\n"
+        "  except OSError as e: return errno.errorcode[e.errno]\n"
+        "print(tried(\"127.0.0.1\", 3128), tried(\"" PUBLIC "\", 80), tried(\"" MACHINE "\", 80), "
+        "tried(\"192.168.7.9\", 80), tried(\"169.254.169.254\", 80), tried(\"" PUBLIC_V6 "\", 80))\n"
+        "print({tried(\"192.168.%d.%d\" % (net, host), port) for net in (0, 1, 7) for host in range(1, 255) "
+        "for port "
+        "in (22, 53, 80, 443)}, {tried(a, 80) for a in (\"10.0.0.1\", \"172.17.0.1\", \"100.100.100.200\", "
+        "\"52.94.7.2\", \"fd00:ec2::254\", \"ff02::1%lo\")})\n",
+        log);
     rig_clean(&w->rig, node);
-    assert_string_equal(log, "ECONNREFUSED ENETUNREACH ENETUNREACH ENETUNREACH ENETUNREACH ENETUNREACH\n");
+    assert_string_equal(log, "ECONNREFUSED ENETUNREACH ENETUNREACH ENETUNREACH ENETUNREACH ENETUNREACH\n"
+                             "{'ENETUNREACH'} {'ENETUNREACH'}\n");
     assert_only_public_was_met(w, 0);
 }
 

@@ -32,7 +32,7 @@ static struct net *net;
 
 static int shell(const char *format, ...)
 {
-    char    command[512];
+    char    command[1024];
     va_list list;
     va_start(list, format);
     vsnprintf(command, sizeof command, format, list);
@@ -238,6 +238,43 @@ static void two_devices_find_each_other_and_carry_bytes(void **state)
     read_peers(&b);
     assert_int_equal(b.peers, 0);
     assert_int_not_equal(shell("ip netns exec %s ping -qc1 -W1 10.99.0.2 >/dev/null", space_a), 0);
+    remove_device(&a);
+    remove_device(&b);
+}
+
+/* A supplier can send from any address (IP_TRANSPARENT; his tenant can't): what comes through a peer's tunnel is his own
+ * address's, or is not heard. */
+static void a_peer_speaks_for_its_own_address_alone(void **state)
+{
+    (void)state;
+    struct watch      a, b;
+    struct wg_options oa = options("a", "10.99.0.1", path_a, 1), ob = options("b", "10.99.0.2", path_b, 2);
+    make(&oa, &a);
+    make(&ob, &b);
+    await_ready(&a);
+    await_ready(&b);
+    set_peer(&b, &oa, 0, "10.99.0.1", 0);
+    set_peer(&a, &ob, b.port, "10.99.0.2", 0);
+    assert_int_equal(shell("ip netns exec %s ping -qc1 -W4 10.99.0.2 >/dev/null", space_a), 0);
+    assert_int_equal(
+        shell(
+            "ip netns exec %s python3 -c 'import socket, sys; s = socket.socket(2, 2); s.bind((\"10.99.0.2\", "
+            "700)); s.settimeout(10)\nwhile True:\n  data, who = s.recvfrom(9); print(who[0], flush=True)\n"
+            "  if data == b\"last\": break' >%s/heard & sleep 0.5",
+            space_b, folder),
+        0);
+    static const char *const from[] = { "10.99.0.9", "10.99.0.2", "192.168.0.1", "10.99.0.1" };
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(
+            shell(
+                "ip netns exec %s python3 -c 'import socket; s = socket.socket(2, 2); s.setsockopt(0, 19, 1); "
+                "s.bind((\"%s\", 0)); s.sendto(b\"%s\", (\"10.99.0.2\", 700))'",
+                space_a, from[i], i == 3 ? "last" : "x"),
+            0);
+    assert_int_equal(shell("for i in $(seq 50); do test -s %s/heard && break; sleep 0.1; done; "
+                           "test \"$(cat %s/heard)\" = 10.99.0.1; code=$?; rm %s/heard; exit $code",
+                           folder, folder, folder),
+                     0);
     remove_device(&a);
     remove_device(&b);
 }
@@ -538,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_is_made_in_its_namespace_and_leaves_nothing),
         cmocka_unit_test(two_devices_find_each_other_and_carry_bytes),
+        cmocka_unit_test(a_peer_speaks_for_its_own_address_alone),
         cmocka_unit_test(an_address_moves_to_another_peer),
         cmocka_unit_test(a_handshake_that_came_too_early_is_soon_begun_anew),
         cmocka_unit_test(a_device_that_was_left_is_adopted_with_its_peers),
