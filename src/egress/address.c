@@ -114,13 +114,15 @@ void egress_rules_write(const struct egress_rules *rules, struct text *out)
     text_add_u64(out, rules->mbit);
     text_add_char(out, ' ');
     text_add_u64(out, rules->connections);
+    text_add_char(out, ' ');
     for (uint32_t i = 0; i < rules->ports_count; i++) {
-        text_add_char(out, i ? ',' : ' ');
+        if (i) text_add_char(out, ',');
         text_add_u64(out, rules->ports[i]);
     }
+    text_add_char(out, ' ');
     for (uint32_t i = 0; i < rules->denied_count; i++) {
         char room[INET6_ADDRSTRLEN];
-        text_add_char(out, i ? ',' : ' ');
+        if (i) text_add_char(out, ',');
         text_add(out, str_from(inet_ntop(AF_INET6, &rules->denied[i].address, room, sizeof room)));
         text_add_char(out, '/');
         text_add_u64(out, rules->denied[i].bits);
