@@ -2,6 +2,7 @@
 
 #include "sys/log.h"
 #include "sys/options.h"
+#include "sys/sys.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -30,6 +31,8 @@ static const struct option rows[] = {
     { "device_name", OPTION_TEXT, PLACE(device_name), "ionet-meet", 0, 0,
       "of its interfaces: NAME-a and NAME-b" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },
+    { "sandbox", OPTION_TEXT, PLACE(sandbox), "on", 0, 0,
+      "on; strict: a system call not foreseen ends it; off, for a debugger" },
     { "check", OPTION_SWITCH, PLACE(task), "", TASK_CHECK, 0,
       "check configuration, token and programs, serve nothing" },
     { "help", OPTION_QUESTION, PLACE(task), "", TASK_HELP, 0, "print this" },
@@ -43,6 +46,7 @@ struct err config_options(const struct config *c, struct gateway_options *out)
     if (strcmp(c->mesh_device, wg_kind_names[WG_USERSPACE]) != 0 &&
         strcmp(c->mesh_device, wg_kind_names[WG_KERNEL]) != 0)
         return ERR(INVALID, "mesh_device is wireguard-go or kernel");
+    if (!sandbox_is_word(c->sandbox)) return ERR(INVALID, "sandbox is on, strict or off");
     if (!log_level_by_name(c->log_level)) return ERR(INVALID, "log_level is debug, info, warn or error");
     *out = (struct gateway_options){
         .state_dir       = c->state_dir,
@@ -72,6 +76,7 @@ struct err config_read(struct config *c, int argc, char **argv, struct text *com
     struct options o = options_of(c);
     memset(c, 0, sizeof *c);
     struct err e = options_read(&o, argc, argv, complaint);
+    if (!e.code) sys_find_program(c->wireguard_go, sizeof c->wireguard_go);
     if (!e.code) return OK;
     text_add(complaint, STR(": "));
     text_add(complaint, str_from(e.why));

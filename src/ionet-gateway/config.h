@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "gateway/gateway.h"
+#include "sys/sandbox.h"
 
 #define CONFIG_TEXT 320
 
@@ -26,6 +27,7 @@ struct config {
     char             wireguard_go[CONFIG_TEXT];
     char             device_name[16];
     char             log_level[8];
+    char             sandbox[8]; /* on, strict or off */
 };
 
 /* Defaults, then the file named by --config, then the flags. `complaint` says which line or flag is at fault. */
@@ -33,5 +35,9 @@ must_check struct err config_read(struct config *c, int argc, char **argv, struc
 void                  config_help(struct text *out);
 /* Borrows the texts of `c`. */
 must_check struct err config_options(const struct config *c, struct gateway_options *out);
+
+/* policy.c: what it needs to serve; and giving up all else, before the first thread. The policy borrows too. */
+must_check struct err config_policy(const struct config *c, struct sandbox *out);
+must_check struct err config_give_up(const struct config *c);
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "sys/log.h"
+#include "sys/secret.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,10 +39,11 @@ static struct err raise_limits(void)
     return setrlimit(RLIMIT_NOFILE, &files) < 0 ? ERR(IO, "the limit of descriptors can't be raised") : OK;
 }
 
-static struct err run(struct gateway_options *o)
+static struct err run(const struct config *c, struct gateway_options *o)
 {
     struct life l = { 0 };
     TRY(raise_limits());
+    TRY(config_give_up(c));
     TRY(net_open(&l.net));
     o->program   = PROGRAM;
     struct err e = gateway_open(l.net, o, on_over, &l, &l.gateway);
@@ -70,20 +72,21 @@ static struct err do_task(const struct config *c)
     case TASK_RUN: break;
     }
     TRY(config_options(c, &o));
-    return run(&o);
+    return run(c, &o);
 }
 
 int main(int argc, char **argv)
 {
-    static struct config config;
-    char                 room[512];
-    struct text          complaint = TEXT_IN(room);
+    scoped_secret struct config *config = NULL; /* it may hold a join token */
+    char                         room[512];
+    struct text                  complaint = TEXT_IN(room);
     check_print_by(log_check_failed);
 
-    struct err e = config_read(&config, argc, argv, &complaint);
+    struct err e = secret_alloc(sizeof *config, &config);
+    if (!e.code) e = config_read(config, argc, argv, &complaint);
     if (e.code)
         log_error("config", LOG_STR("why", text_str(&complaint)));
-    else if ((e = do_task(&config)).code)
+    else if ((e = do_task(config)).code)
         log_error("ended", LOG_ERR(e));
     return e.code ? 1 : 0;
 }

@@ -1,5 +1,7 @@
 #include "test_world_int.h"
 
+#include "sys/secret_trial.h"
+
 /* One story, told in order: each test goes on where the one before ended. */
 
 /* ---- the story --------------------------------------------------------------------------------------------------------- */
@@ -159,6 +161,29 @@ static void it_restarts_without_the_network_and_serves_as_before(void **state)
     serve_until_seen(500);
 }
 
+/* Its own, of the meeting points, of its visitors; those of the meeting points also as wireguard-go is told them and
+ * answers. That program, others', keeps them where it likes. */
+static void its_keys_lie_in_locked_memory(void **state)
+{
+    static const char *const names[] = { "device.key", "meet-a.key", "meet-b.key", "cookie.key" };
+    uint8_t                  keys[countof(names)][32];
+    char                     path[128], letters[countof(names)][65];
+    struct needle            needles[2 * countof(names)];
+    (void)state;
+    for (size_t i = 0; i < countof(names); i++) {
+        snprintf(path, sizeof path, "%s/state/%s", folder, names[i]);
+        assert_int_equal(sys_secret_file(path, keys[i]).code, ERR_NONE);
+        struct text t = TEXT_IN(letters[i]);
+        text_add_hex(&t, keys[i], sizeof keys[i]);
+        needles[2 * i] = (struct needle){ names[i], { (const char *)keys[i], sizeof keys[i] } };
+        needles[2 * i + 1] =
+            (struct needle){ names[i], { letters[i] + 2, 60 } }; /* WireGuard sets bits at both ends */
+    }
+    struct found f = secrets_in(gateway_pid, needles, countof(needles));
+    assert_int_equal(f.open, 0);
+    assert_true(f.locked >= 4);
+}
+
 static void a_revoked_cluster_is_cut_and_stays_out_after_a_restart(void **state)
 {
     (void)state;
@@ -259,6 +284,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(users_are_joined_to_tunnels),
         cmocka_unit_test(it_sees_that_a_node_which_is_alone_serves),
         cmocka_unit_test(it_restarts_without_the_network_and_serves_as_before),
+        cmocka_unit_test(its_keys_lie_in_locked_memory),
         cmocka_unit_test(a_revoked_cluster_is_cut_and_stays_out_after_a_restart),
         cmocka_unit_test(a_meeting_point_that_dies_is_made_anew_with_its_nodes),
         cmocka_unit_test(it_leaves_nothing_when_it_is_told_to_end),

@@ -269,9 +269,9 @@ static inline void gateway_start(const char *token)
     if (gateway_pid) return;
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, 2);
-    execl(program, program, "--state_dir", state, "--host", GATEWAY, "--listen", GATEWAY, "--wireguard_go",
-          wireguard_go, "--device_name", device, "--relay_slots", "16", token ? "--token" : "--log_level",
-          token ? token : "info", (char *)NULL);
+    execl(program, program, "--sandbox", "strict", "--state_dir", state, "--host", GATEWAY, "--listen", GATEWAY,
+          "--wireguard_go", wireguard_go, "--device_name", device, "--relay_slots", "16",
+          token ? "--token" : "--log_level", token ? token : "info", (char *)NULL);
     _exit(127);
 }
 

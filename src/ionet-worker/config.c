@@ -60,23 +60,6 @@ static const struct option rows[] = {
     TASK_OPTION("version", OPTION_QUESTION, TASK_VERSION, "print the version"),
 };
 
-/* A name without a folder becomes the path that PATH gives it, so that all who start or look for the program
- * mean the same one. Unknown, it stays a name. */
-static void find_program(char *name, size_t size)
-{
-    struct str folder, rest = str_from(getenv("PATH"));
-    char       path[CONFIG_PATH_TEXT];
-    while (rest.len && !strchr(name, '/')) {
-        struct text t = TEXT_IN(path);
-        str_split(rest, ':', &folder, &rest);
-        text_add(&t, folder);
-        text_add_char(&t, '/');
-        text_add(&t, str_from(name));
-        if (folder.len && !access(text_z(&t), X_OK) && !t.full && !str_copy(text_str(&t), name, size).code)
-            return;
-    }
-}
-
 static struct err read_token(struct config *c)
 {
     char   room[sizeof c->token];
@@ -96,7 +79,7 @@ static struct err check_all(struct config *c, struct text *complaint)
         return options_complain(complaint, ERR(INVALID, "it is wireguard-go or kernel"), STR("mesh_device"), 0);
     struct egress_rules rules = { 0 };
     TRY(options_complain(complaint, egress_deny(&rules, str_from(c->egress_deny)), STR("egress_deny"), 0));
-    find_program(c->wireguard_go, sizeof c->wireguard_go);
+    sys_find_program(c->wireguard_go, sizeof c->wireguard_go);
     return OK;
 }
 

@@ -2,6 +2,7 @@
 #include "site.h"
 
 #include "sys/log.h"
+#include "sys/secret.h"
 
 #include <stdio.h>
 
@@ -29,16 +30,17 @@ static struct err do_task(const struct config *c)
 
 int main(int argc, char **argv)
 {
-    static struct config config;
-    char                 room[512];
-    struct text          complaint = TEXT_IN(room);
+    scoped_secret struct config *config = NULL; /* it may hold a join token */
+    char                         room[512];
+    struct text                  complaint = TEXT_IN(room);
     runtime_child_main(argc, argv);
     check_print_by(log_check_failed);
 
-    struct err e = config_read(&config, argc, argv, &complaint);
+    struct err e = secret_alloc(sizeof *config, &config);
+    if (!e.code) e = config_read(config, argc, argv, &complaint);
     if (e.code)
         log_error("config", LOG_STR("why", text_str(&complaint)));
-    else if ((e = do_task(&config)).code)
+    else if ((e = do_task(config)).code)
         log_error("ended", LOG_ERR(e));
     return e.code ? 1 : 0;
 }

@@ -31,10 +31,11 @@ struct row {
 
 static const struct row allowed[] = {
     /* The C library: memory, threads, signals to itself, the end. */
-    { ALL, "brk munmap mremap madvise mlock munlock futex set_robust_list rseq sched_yield sched_getaffinity "
-           "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait sigaltstack restart_syscall "
-           "exit exit_group "
-           "gettid getpid getuid geteuid getgid getegid capget membarrier" },
+    { ALL,
+      "brk munmap mremap madvise mlock mlock2 munlock futex set_robust_list rseq sched_yield sched_getaffinity "
+      "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait sigaltstack restart_syscall "
+      "exit exit_group "
+      "gettid getpid getuid geteuid getgid getegid capget membarrier" },
     /* Clocks, randomness, what machine this is. */
     { ALL, "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrandom uname "
            "sysinfo getrusage" },
@@ -59,7 +60,7 @@ static const struct row allowed[] = {
       "setpgid getpgid getpgrp getppid getpriority arch_prctl set_tid_address prlimit64 setrlimit "
       "getrlimit memfd_create sched_setaffinity setitimer timer_create timer_settime timer_delete "
       "mincore epoll_pwait2 close_range prctl getsid getgroups setpriority ioctl mmap mprotect" },
-    { SANDBOX_DEVICES, "setns ioctl" },
+    { SANDBOX_DEVICES, "setns ioctl inotify_init1 inotify_add_watch inotify_rm_watch" },
 };
 
 /* What no honest program of ours calls without the group that needs it. */

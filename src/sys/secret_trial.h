@@ -40,7 +40,7 @@ __attribute__((unused)) static struct found secrets_in(pid_t pid, const struct n
 {
     struct found out = { 0, 0 };
     char         path[64], line[1024], where[1024] = "";
-    uint64_t     from = 0, to       = 0, a, b;
+    uint64_t     from = 0, to       = 0, begin, end;
     char         rights[8], mode[8] = "";
     snprintf(path, sizeof path, "/proc/%d/mem", pid);
     int memory = open(path, O_RDONLY | O_CLOEXEC);
@@ -48,9 +48,9 @@ __attribute__((unused)) static struct found secrets_in(pid_t pid, const struct n
     FILE *maps = fopen(path, "re");
     check(maps && memory >= 0);
     while (fgets(line, sizeof line, maps)) {
-        if (sscanf(line, "%lx-%lx %7s", &a, &b, rights) == 3) {
-            from = a;
-            to   = b;
+        if (sscanf(line, "%lx-%lx %7s", &begin, &end, rights) == 3) {
+            from = begin;
+            to   = end;
             memcpy(mode, rights, sizeof mode);
             memcpy(where, line, sizeof where);
         } else if (strncmp(line, "VmFlags:", 8) == 0 && mode[0] == 'r' && mode[1] == 'w') {

@@ -177,6 +177,21 @@ struct err sys_secret_file(const char *path, uint8_t out[32])
     return len == 32 ? OK : ERR(CORRUPT, "a secret file has another length");
 }
 
+void sys_find_program(char *name, size_t size)
+{
+    struct str folder, rest = str_from(getenv("PATH"));
+    char       path[SYS_PATH_MAX];
+    while (rest.len && !strchr(name, '/')) {
+        struct text t = TEXT_IN(path);
+        str_split(rest, ':', &folder, &rest);
+        text_add(&t, folder);
+        text_add_char(&t, '/');
+        text_add(&t, str_from(name));
+        if (folder.len && !access(text_z(&t), X_OK) && !t.full && !str_copy(text_str(&t), name, size).code)
+            return;
+    }
+}
+
 void sys_close(int *fd)
 {
     if (*fd >= 0) close(*fd);
