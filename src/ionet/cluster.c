@@ -55,6 +55,7 @@ static void cluster_print(struct json_value cluster, FILE *to)
     member_print("recipe", cluster, "recipe", to);
     member_print("state", cluster, "state", to);
     member_print("why", cluster, "why", to);
+    member_print("lost head", cluster, "state_lost", to);
     fprintf(to, "%-10s %s\n", "made", text_z(&made));
     if (ready) fprintf(to, "%-10s %.1f s\n", "ready in", (double)(ready - reserved) / 1000);
     fprintf(to, "%-10s %s\n", ended ? "ended" : "paid until", text_z(&ends));

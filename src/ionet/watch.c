@@ -30,6 +30,7 @@ struct watch {
     int64_t          base_ms; /* when it was reserved, by the network's clock */
     int64_t          hurt_ms; /* the last loss that was told of */
     int64_t          healed_ms;
+    int64_t          head_lost_ms;
     int64_t          last_ms; /* the network's moment that the line drawn anew counts from */
     unsigned         ticks;   /* of 100 ms since then */
     char             state[32];
@@ -64,8 +65,19 @@ static void phases_say(struct watch *w, struct json_value cluster)
     }
 }
 
+static void head_loss_say(struct watch *w, struct json_value cluster)
+{
+    int64_t    lost = member_i64(cluster, "head_lost_ms");
+    struct str gone = json_as_str(json_member(cluster, "state_lost"));
+    if (!lost || lost == w->head_lost_ms) return;
+    line_say(w, lost, "lost", "the head; what it kept is restored, but not this:");
+    fprintf(stderr, "                     %.*s\n", (int)gone.len, gone.ptr);
+    w->head_lost_ms = lost;
+}
+
 static void losses_say(struct watch *w, struct json_value cluster)
 {
+    head_loss_say(w, cluster);
     int64_t hurt = member_i64(cluster, "hurt_ms"), healed = member_i64(cluster, "healed_ms");
     if (hurt && hurt != w->hurt_ms) {
         line_say(w, hurt, "healing", "a node was lost; another takes its place");
