@@ -80,6 +80,8 @@ static struct err check_all(struct config *c, struct text *complaint)
     struct egress_rules rules = { 0 };
     TRY(options_complain(complaint, egress_deny(&rules, str_from(c->egress_deny)), STR("egress_deny"), 0));
     sys_find_program(c->wireguard_go, sizeof c->wireguard_go);
+    if (strchr(c->oci, '/'))
+        sys_find_program(c->oci, sizeof c->oci); /* it is also started from other folders */
     return OK;
 }
 

@@ -153,6 +153,8 @@ static void the_mesh_program_is_the_one_that_the_path_knows(void **state)
     assert_string_equal(c.wireguard_go, "no-such");
     assert_int_equal(read_config("wireguard_go=/x/true\n", "--config FILE", &c, complaint).code, ERR_NONE);
     assert_string_equal(c.wireguard_go, "/x/true");
+    assert_int_equal(read_config("oci=src/../Makefile\n", "--config FILE", &c, complaint).code, ERR_NONE);
+    assert_int_equal(c.oci[0], '/'); /* from here it means the same as from a node's folder */
     setenv("PATH", was, 1);
 }
 

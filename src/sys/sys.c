@@ -181,6 +181,11 @@ void sys_find_program(char *name, size_t size)
 {
     struct str folder, rest = str_from(getenv("PATH"));
     char       path[SYS_PATH_MAX];
+    if (strchr(name, '/')) {
+        bool fits = name[0] != '/' && realpath(name, path) && strlen(path) < size;
+        if (fits) memcpy(name, path, strlen(path) + 1);
+        return;
+    }
     while (rest.len && !strchr(name, '/')) {
         struct text t = TEXT_IN(path);
         str_split(rest, ':', &folder, &rest);

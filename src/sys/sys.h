@@ -28,8 +28,8 @@ must_check struct err sys_lock_file(const char *path, int *fd);
 /* A secret of 32 bytes kept in a file (0600), drawn if it is not there yet. */
 must_check struct err sys_secret_file(const char *path, uint8_t out[32]);
 
-/* A program's name without a folder becomes the path that PATH gives it, so that all who start it, look for it or say
- * that it may be run mean the same one. Unknown, it stays a name. */
+/* A program's name without a folder becomes the path that PATH gives it, and one from here the whole path, so that all
+ * who start it, look for it or say that it may be run mean the same one. Unknown, it stays as it is. */
 void sys_find_program(char *name, size_t size);
 
 void sys_close(int *fd); /* for scoped_fd */

@@ -121,9 +121,27 @@ static void a_tree_is_removed_without_following_links(void **state)
     assert_int_equal(sys_remove_tree(in_folder("tree")).code, ERR_NONE);
 }
 
+static void a_program_is_found_by_name_and_from_here(void **state)
+{
+    char name[256] = "sh", here[256], none[256] = "./there/is/none", home[256];
+    (void)state;
+    sys_find_program(name, sizeof name);
+    assert_int_equal(name[0], '/');
+    assert_int_equal(access(name, X_OK), 0);
+    assert_non_null(getcwd(home, sizeof home));
+    assert_int_equal(chdir("/usr"), 0);
+    snprintf(here, sizeof here, "./bin/env");
+    sys_find_program(here, sizeof here);
+    assert_int_equal(chdir(home), 0);
+    assert_string_equal(here, "/usr/bin/env");
+    sys_find_program(none, sizeof none);
+    assert_string_equal(none, "./there/is/none");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_is_found_by_name_and_from_here),
         cmocka_unit_test(a_file_is_replaced_whole_and_keeps_its_rights),
         cmocka_unit_test(reading_too_much_or_nothing_is_said),
         cmocka_unit_test(a_folder_is_locked_once),
