@@ -105,6 +105,12 @@ void worker_node_end(struct worker *w, struct worker_node *n, uint64_t now_ms, s
     worker_node_move(w, n, STEP_ENDING);
 }
 
+/* Within what the state on the disk can say: a longer one is told anew before that. */
+static uint64_t paid_until(const struct assignment *a, uint64_t from_ms)
+{
+    return from_ms + (uint64_t)span_min(a->paid, (struct span){ SPAN_MS_MAX }).ms;
+}
+
 static void node_create(struct worker *w, const struct assignment *a)
 {
     struct worker_node *n = NULL;
@@ -115,7 +121,7 @@ static void node_create(struct worker *w, const struct assignment *a)
     memset(n, 0, offsetof(struct worker_node, peers));
     n->assignment    = *a;
     n->ref           = ref_of(a);
-    n->paid_until_ms = w->desired_at_ms + (uint64_t)a->paid.ms;
+    n->paid_until_ms = paid_until(a, w->desired_at_ms);
     worker_node_move(w, n, STEP_PREPARING);
 }
 
@@ -123,7 +129,7 @@ static void node_create(struct worker *w, const struct assignment *a)
  * witness or the standby. */
 static void node_renew(struct worker_node *n, const struct assignment *a, uint64_t now_ms)
 {
-    n->paid_until_ms = now_ms + (uint64_t)a->paid.ms;
+    n->paid_until_ms = paid_until(a, now_ms);
     if (a->meets_count != n->assignment.meets_count ||
         memcmp(a->meets, n->assignment.meets, sizeof a->meets[0] * a->meets_count) != 0)
         n->has_meets = false;
