@@ -118,12 +118,8 @@ static bool any_says(struct world_tunnel *const *tunnels, size_t count, const ch
     return false;
 }
 
-static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state)
+static void introduce(const struct assignment a[2])
 {
-    (void)state;
-    struct assignment a[2] = { world_assignment(&w, NODE_HEAD, 1), world_assignment(&w, NODE_WORKER, 2) };
-    world_tell(&w, a, 2);
-    world_until(&w, world_phase(&w, &a[0]) == PHASE_RUNNING && world_phase(&w, &a[1]) >= PHASE_STARTING);
     for (int i = 0; i < 2; i++) {
         const struct observed_node *other = world_node(&w, &a[1 - i]);
         struct mesh_map             m     = { .node = a[i].node, .reset = true, .peers_count = 1 };
@@ -134,6 +130,15 @@ static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state
         mesh_address(a[1 - i].index, p->address);
         world_send(&w, LINK_MESH_MAP, &m);
     }
+}
+
+static void two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of(void **state)
+{
+    (void)state;
+    struct assignment a[2] = { world_assignment(&w, NODE_HEAD, 1), world_assignment(&w, NODE_WORKER, 2) };
+    world_tell(&w, a, 2);
+    world_until(&w, world_phase(&w, &a[0]) == PHASE_RUNNING && world_phase(&w, &a[1]) >= PHASE_STARTING);
+    introduce(a);
     /* Which tunnel is of which node can't be told from here: one of their logs tells of an answer. */
     world_until(&w, world_idle_tunnels(&w) == 2 * WORKER_TUNNELS);
     struct world_tunnel *logs[2 * WORKER_TUNNELS];
@@ -165,6 +170,82 @@ static void a_node_of_another_cluster_is_not_reached(void **state)
     assert_true(any_says(logs, countof(logs), "serving with "));
     assert_false(any_says(logs, countof(logs), "caller"));
     assert_false(any_says(logs, countof(logs), "answered"));
+}
+
+/* What a node of this recipe that begins its log with `words` says behind them. Its logs are asked for by all tunnels, since
+ * which is of which node can't be told from here. */
+static const char *number_said(const char *words)
+{
+    static char          number[64];
+    struct world_tunnel *logs[2 * WORKER_TUNNELS];
+    world_until(&w, world_idle_tunnels(&w) == 2 * WORKER_TUNNELS);
+    for (size_t i = 0; i < countof(logs); i++) logs[i] = world_join(&w, "logs");
+    world_until(&w, any_says(logs, countof(logs), words));
+    world_run_for(&w, 100);
+    for (size_t i = 0; i < countof(logs); i++) {
+        const char *at = strstr(logs[i]->got, words);
+        if (at)
+            snprintf(number, sizeof number, "%.*s", (int)strcspn(at + strlen(words), " \n"),
+                     at + strlen(words));
+        net_raw_close(logs[i]->raw);
+    }
+    return number;
+}
+
+/* Kills the copying program; the first letter is written so that the search doesn't find itself. */
+static void kill_the_copy(void)
+{
+    assert_int_equal(
+        world_shell("kill -9 $(grep -lz '^[c]opy$' /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3)"), 0);
+}
+
+static bool runs(const struct assignment *a)
+{
+    enum node_phase phase = world_phase(&w, a);
+    return phase == PHASE_STARTING || phase == PHASE_RUNNING;
+}
+
+static void a_standby_copies_and_a_head_in_the_lost_ones_place_goes_on_from_the_copy(void **state)
+{
+    (void)state;
+    world_use_recipe_with_state(&w);
+    struct assignment a[2] = { world_assignment(&w, NODE_HEAD, 1), world_assignment(&w, NODE_WORKER, 2) };
+    a[1].standby           = true;
+    world_tell(&w, a, 2);
+    world_until(&w, world_phase(&w, &a[0]) == PHASE_RUNNING && runs(&a[1]));
+    assert_false(world_node(&w, &a[1])->copied);
+    introduce(a);
+    world_until(&w, world_node(&w, &a[1])->copied);
+    assert_false(world_node(&w, &a[0])->copied);
+    char held[64];
+    snprintf(held, sizeof held, "%s", number_said("holds "));
+
+    /* a copying program that ends has no copy, and is started again */
+    kill_the_copy();
+    world_until(&w, !world_node(&w, &a[1])->copied);
+    world_until(&w, world_node(&w, &a[1])->copied);
+
+    /* a worker that comes back finds it whole: it says nothing else meanwhile */
+    world_end(&w.worker, SIGKILL);
+    world_until(&w, !w.up && world_idle_tunnels(&w) == 0);
+    w.observed_count = w.observed.nodes_count = 0;
+    world_start_worker(&w);
+    world_until(&w, w.up && runs(&a[1]));
+    assert_true(world_node(&w, &a[1])->copied);
+
+    struct assignment next = a[0];
+    sys_random(&next.node, sizeof next.node);
+    next.restores              = 2;
+    struct assignment moved[2] = { next, a[1] };
+    world_tell(&w, moved, 2);
+    world_until(&w, runs(&next) && world_phase(&w, &a[0]) == PHASE_COUNT);
+    assert_true(world_node(&w, &a[1])->copied);
+    introduce(moved);
+    assert_string_equal(number_said("holds "), held);
+    assert_int_equal(
+        world_shell(
+            "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c '[h]old 10.99.0.2' >/dev/null"),
+        0);
 }
 
 static void a_killed_worker_comes_back_to_what_still_runs(void **state)
@@ -410,6 +491,7 @@ static int try_all(void)
         TEST(a_witness_that_never_pauses_is_heard_now_and_then),
         TEST(two_nodes_meet_in_their_mesh_and_a_dead_peer_is_told_of),
         TEST(a_node_of_another_cluster_is_not_reached),
+        TEST(a_standby_copies_and_a_head_in_the_lost_ones_place_goes_on_from_the_copy),
         TEST(a_killed_worker_comes_back_to_what_still_runs),
         TEST(a_recipe_that_declares_a_way_out_gets_none_where_its_owner_allows_none),
         TEST(a_declared_and_allowed_way_out_leads_out_also_after_the_worker_was_killed),

@@ -75,8 +75,9 @@ struct world {
 /* ---- what runs in its containers --------------------------------------------------------------------- */
 
 static const char world_program[] =
-    "#include <arpa/inet.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include "
-    "<unistd.h>\n"
+    "#include <arpa/inet.h>\n#include <fcntl.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include "
+    "<string.h>\n#include "
+    "<time.h>\n#include <unistd.h>\n"
     "static int at(const char *a,int p,struct sockaddr_in*s){memset(s,0,sizeof*s);s->sin_family=AF_INET;"
     "s->sin_port=htons(p);inet_pton(AF_INET,a,&s->sin_addr);return socket(AF_INET,SOCK_STREAM,0);}\n"
     "static void serve(int port){struct sockaddr_in s;char b[512];int l=at(\"0.0.0.0\",port,&s);ssize_t n;"
@@ -92,9 +93,24 @@ static const char world_program[] =
     "int f=at(\"127.0.0.1\",3128,&s);strcpy(b,\"nothing\");if(connect(f,(void*)&s,sizeof s)==0){"
     "dprintf(f,\"CONNECT 93.184.216.34:7009 HTTP/1.1\\r\\n\\r\\n\");ssize_t n=read(f,b,12);b[n>0?n:0]=0;}"
     "if(strcmp(b,was))printf(\"by %s: %s\\n\",by?by:\"none\",strcpy(was,b));close(f);}}\n"
+    /* State that outlives its node: a head that begins draws a number, one in a lost one's place asks the standby. */
+    "static int ask(const char*a,int p,char*b){struct sockaddr_in s;int f=at(a,p,&s);ssize_t n=-1;"
+    "if(connect(f,(void*)&s,sizeof s)==0)n=read(f,b,63);close(f);if(n>0)b[n]=0;return n>0;}\n"
+    "static int hear(int p){struct sockaddr_in s;int l=at(\"0.0.0.0\",p,&s),one=1;"
+    "setsockopt(l,SOL_SOCKET,SO_REUSEADDR,&one,sizeof one);"
+    "while(bind(l,(void*)&s,sizeof s)||listen(l,8))usleep(50000);return l;}\n"
+    "static void hold(int p,const char*standby){char b[64];int f,l;if(!*standby)sprintf(b,\"%d\",(int)time(0));"
+    "else while(!ask(standby,p+1,b))usleep(50000);printf(\"holds %s%s\\n\",b,*standby?\" of the "
+    "standby\":\"\");"
+    "for(l=hear(p);(f=accept(l,0,0))>=0;close(f))dprintf(f,\"%s\",b);}\n"
+    "static void copy(const char*head,int p){char b[64]={0};int f,l=hear(p+1);fcntl(l,F_SETFL,O_NONBLOCK);"
+    "f=open(\"/tmp/copy\",O_RDWR|O_CREAT,0600);for(read(f,b,63);;usleep(200000)){"
+    "if(!b[0]&&ask(head,p,b))write(f,b,strlen(b));puts(b[0]?\"copied\":\"copying\");"
+    "int c=accept(l,0,0);if(c>=0)dprintf(c,\"%s\",b),close(c);}}\n"
     "int main(int c,char**v){setvbuf(stdout,0,_IOLBF,0);if(c<2)return 2;"
     "if(!strcmp(v[1],\"out\")){if(fork())serve(atoi(v[2]));out(getenv(\"https_proxy\"));}"
     "if(!strcmp(v[1],\"serve\"))serve(atoi(v[2]));if(!strcmp(v[1],\"call\"))call(v[2],atoi(v[3]));"
+    "if(!strcmp(v[1],\"hold\"))hold(7000,v[2]);if(!strcmp(v[1],\"copy\"))copy(v[2],7000);"
     "if(!strcmp(v[1],\"witness\"))for(;;usleep(atoi(v[4]))){if(printf(\"alive %s %s\\n\",v[2],v[3])<0)return 1;"
     "if(!strcmp(v[4],\"0\"))printf(\"alive 10.99.0.9\\n\");}"
     "printf(\"this can't\\nwork\\n\");return 3;}\n";
@@ -148,6 +164,14 @@ static inline void world_use_recipe_with_a_way_out(struct world *w)
 {
     world_use_recipe(w, "out", WORLD_PAUSE_US);
     strcat(w->recipe, "egress: { mbit: 20, connections: 16, ports: [7009] }\n");
+    w->recipe_hash = hash_sha256(str_from(w->recipe));
+}
+
+/* Its head holds a number, which a standby copies. */
+static inline void world_use_recipe_with_state(struct world *w)
+{
+    world_use_recipe(w, "hold, \"${standby}\"", WORLD_PAUSE_US);
+    strcat(w->recipe, "state: { copy: [/bin/node, copy, \"${head}\"], lost: nothing }\n");
     w->recipe_hash = hash_sha256(str_from(w->recipe));
 }
 
