@@ -38,6 +38,21 @@ static void nodes_print(struct json_value nodes, FILE *to)
     sheet_print(&s, to);
 }
 
+/* Of a head that was lost: when, whether and when another was in its place (the node whose role it is), and what is gone. */
+static void head_print(struct json_value cluster, FILE *to)
+{
+    char        lost_room[40];
+    struct text lost    = TEXT_IN(lost_room);
+    int64_t     lost_ms = member_i64(cluster, "head_lost_ms"), back_ms = member_i64(cluster, "head_back_ms");
+    if (!lost_ms) return;
+    human_instant_write((struct instant){ lost_ms }, &lost);
+    fprintf(to, "%-10s lost %s", "head", text_z(&lost));
+    if (back_ms >= lost_ms)
+        fprintf(to, ", on another machine %.1f s later", (double)(back_ms - lost_ms) / 1000);
+    fputc('\n', to);
+    member_print("lost head", cluster, "state_lost", to);
+}
+
 static void cluster_print(struct json_value cluster, FILE *to)
 {
     char        made_room[40], ends_room[40], charged_room[40], escrow_room[40];
@@ -55,7 +70,7 @@ static void cluster_print(struct json_value cluster, FILE *to)
     member_print("recipe", cluster, "recipe", to);
     member_print("state", cluster, "state", to);
     member_print("why", cluster, "why", to);
-    member_print("lost head", cluster, "state_lost", to);
+    head_print(cluster, to);
     fprintf(to, "%-10s %s\n", "made", text_z(&made));
     if (ready) fprintf(to, "%-10s %.1f s\n", "ready in", (double)(ready - reserved) / 1000);
     fprintf(to, "%-10s %s\n", ended ? "ended" : "paid until", text_z(&ends));

@@ -30,9 +30,10 @@ struct watch {
     int64_t          base_ms; /* when it was reserved, by the network's clock */
     int64_t          hurt_ms; /* the last loss that was told of */
     int64_t          healed_ms;
-    int64_t          head_lost_ms;
-    int64_t          last_ms; /* the network's moment that the line drawn anew counts from */
-    unsigned         ticks;   /* of 100 ms since then */
+    int64_t          head_lost_ms, head_back_ms;
+    char             why[160]; /* what it waits for, as was last told */
+    int64_t          last_ms;  /* the network's moment that the line drawn anew counts from */
+    unsigned         ticks;    /* of 100 ms since then */
     char             state[32];
     bool             is_over;
 };
@@ -65,22 +66,56 @@ static void phases_say(struct watch *w, struct json_value cluster)
     }
 }
 
-static void head_loss_say(struct watch *w, struct json_value cluster)
+/* Where the head that lives is. */
+static struct str head_device(struct json_value cluster)
 {
-    int64_t    lost = member_i64(cluster, "head_lost_ms");
-    struct str gone = json_as_str(json_member(cluster, "state_lost"));
-    if (!lost || lost == w->head_lost_ms) return;
-    line_say(w, lost, "lost", "the head; what it kept is restored, but not this:");
-    fprintf(stderr, "                     %.*s\n", (int)gone.len, gone.ptr);
-    w->head_lost_ms = lost;
+    struct json_value nodes  = json_member(cluster, "nodes");
+    struct str        device = STR("");
+    for (uint32_t i = 0; i < json_count(nodes); i++) {
+        struct json_value n = json_at(nodes, i);
+        if (str_eq(json_as_str(json_member(n, "role")), STR("head")) && !member_i64(n, "closed_ms"))
+            device = json_as_str(json_member(n, "device_name"));
+    }
+    return device;
+}
+
+/* When it was lost, and with what; when it was back, and where. */
+static void head_say(struct watch *w, struct json_value cluster)
+{
+    char       doc[128];
+    int64_t    lost = member_i64(cluster, "head_lost_ms"), back = member_i64(cluster, "head_back_ms");
+    struct str with = json_as_str(json_member(cluster, "state_lost"));
+    if (lost && lost != w->head_lost_ms) {
+        line_say(w, lost, "lost", "the head; what it kept is restored, but not this:");
+        fprintf(stderr, "                     %.*s\n", (int)with.len, with.ptr);
+        w->head_lost_ms = lost;
+    }
+    if (back && back != w->head_back_ms && back >= lost) {
+        struct str name = head_device(cluster);
+        snprintf(doc, sizeof doc, "the head is back after %.1f s, on %.*s", seconds(back - lost), (int)name.len,
+                 name.ptr);
+        line_say(w, back, "healing", doc);
+        w->head_back_ms = back;
+    }
+}
+
+/* What keeps it from healing, when that changes. */
+static void why_say(struct watch *w, struct json_value cluster, int64_t at_ms)
+{
+    char why[sizeof w->why];
+    if (str_copy(json_as_str(json_member(cluster, "why")), why, sizeof why).code) return;
+    if (why[0] && strcmp(why, w->why) != 0 && !strcmp(w->state, "healing")) line_say(w, at_ms, "healing", why);
+    memcpy(w->why, why, sizeof why);
 }
 
 static void losses_say(struct watch *w, struct json_value cluster)
 {
-    head_loss_say(w, cluster);
     int64_t hurt = member_i64(cluster, "hurt_ms"), healed = member_i64(cluster, "healed_ms");
+    head_say(w, cluster);
+    why_say(w, cluster, hurt);
     if (hurt && hurt != w->hurt_ms) {
-        line_say(w, hurt, "healing", "a node was lost; another takes its place");
+        if (hurt != member_i64(cluster, "head_lost_ms"))
+            line_say(w, hurt, "healing", "a node was lost; another takes its place");
         w->hurt_ms = w->last_ms = hurt;
         w->ticks                = 0;
     }
