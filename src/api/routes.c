@@ -132,6 +132,8 @@ bool api_admits(struct api *a, struct net_request *r)
     bool may =
         key ? rates_take(a->accounts, account, a->o.requests_an_account, now)
             : rates_take(a->addresses, rates_address(net_request_peer(r)), a->o.requests_an_address, now);
+    /* Who asks too often is a stranger again, however well he is known: his connection is then read no faster. */
+    net_request_vouch(r, key && may);
     if (may) return true;
     struct err e = key ? ERR(LIMIT, "this account asks too often: wait a moment")
                        : ERR(LIMIT, "this address asks too often without a key: wait a moment");

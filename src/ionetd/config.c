@@ -31,6 +31,8 @@ static const struct option rows[] = {
       "a second, and ten seconds' worth at once" },
     { "requests_per_address", OPTION_NUMBER, PLACE(requests_per_address), "50", 1, 1000000,
       "the same, of those who show no key" },
+    { "stranger_us_per_s", OPTION_NUMBER, PLACE(stranger_us_per_s), "5000", 1000, 1000000,
+      "time of the processor for an address without a key, in microseconds a second; 1000000: all" },
     { "machines_shared", OPTION_NUMBER, PLACE(machines_shared), "0", 0, 1,
       "1: workers may share a machine, which is promised as often then; for tests" },
     { "log_level", OPTION_TEXT, PLACE(log_level), "info", 0, 0, "debug, info, warn or error" },

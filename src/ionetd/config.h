@@ -35,6 +35,7 @@ struct config {
     uint64_t            sign_ins_per_address;
     uint64_t            requests_per_account;
     uint64_t            requests_per_address;
+    uint64_t            stranger_us_per_s;
     uint64_t            machines_shared;
     char                log_level[8];
     char                user[64];

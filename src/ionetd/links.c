@@ -290,6 +290,7 @@ static void on_welcome(struct link *l, struct id id)
     memcpy(w.signing_key, i->keys.sign_public.bytes, sizeof w.signing_key);
     check(!str_copy(net_socket_peer(l->socket), w.address, sizeof w.address).code); /* of NET_ADDRESS_TEXT */
     link_send(l, LINK_WELCOME, &w);
+    net_socket_vouch(l->socket);
     log_info("link.up", LOG_STR("who", l->hello.who == LINK_GATEWAY ? STR("gateway") : STR("device")),
              LOG_ID("id", (struct device_id){ id }), LOG_TEXT("program", l->hello.program),
              LOG_STR("peer", l->socket ? net_socket_peer(l->socket) : STR("")));

@@ -121,16 +121,17 @@ static void log_ready(const struct ionetd *i, uint16_t port)
 struct err ionetd_listen(struct ionetd *i)
 {
     struct net_server_options o = {
-        .address    = i->config.listen,
-        .port       = (uint16_t)i->config.port,
-        .cert_path  = i->keys.cert_path,
-        .key_path   = i->keys.key_path,
-        .http2      = true,
-        .on_request = on_request,
-        .on_upgrade = on_upgrade,
-        .on_refuse  = on_refuse,
-        .ctx        = i,
-        .body_max   = API_BODY_BYTES_MAX,
+        .address           = i->config.listen,
+        .port              = (uint16_t)i->config.port,
+        .cert_path         = i->keys.cert_path,
+        .key_path          = i->keys.key_path,
+        .http2             = true,
+        .on_request        = on_request,
+        .on_upgrade        = on_upgrade,
+        .on_refuse         = on_refuse,
+        .ctx               = i,
+        .body_max          = API_BODY_BYTES_MAX,
+        .stranger_us_per_s = (uint32_t)i->config.stranger_us_per_s,
     };
     return net_listen(i->net, &o, &i->server);
 }

@@ -1,10 +1,12 @@
 #include "conn_int.h"
+#include "server_int.h"
 #include "tls_int.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void conn_mark(struct conn *c)
 {
@@ -37,6 +39,7 @@ void conn_close(struct conn *c, const char *why)
     ring_remove(&c->dirty);
     deadline_clear(c->net, &c->phase);
     deadline_clear(c->net, &c->stall);
+    deadline_clear(c->net, &c->rest);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -59,6 +62,60 @@ static void on_stall(struct deadline *d)
     }
     c->stall_left = left;
     deadline_set(c->net, d, CONN_STALL_MS);
+}
+
+/* ---- strangers ---------------------------------------------------------------------------------- */
+
+static int64_t cpu_us(void)
+{
+    struct timespec used;
+    check(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) == 0);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
+static int64_t now_us(const struct conn *c)
+{
+    return (int64_t)uv_now(&c->net->loop) * 1000;
+}
+
+static void conn_rest_if_due(struct conn *c)
+{
+    struct net_server *s    = c->server;
+    uint64_t           wait = c->stranger ? strangers_wait_ms(&s->strangers, c->address, now_us(c)) : 0;
+    c->resting              = wait > 0;
+    if (wait)
+        deadline_set(c->net, &c->rest,
+                     wait < CONN_REST_MS        ? CONN_REST_MS
+                     : wait < STRANGERS_SHUT_MS ? wait
+                                                : STRANGERS_SHUT_MS);
+    conn_mark(c);
+}
+
+static void on_rest(struct deadline *d)
+{
+    conn_rest_if_due(ring_owner(d, struct conn, rest));
+}
+
+void conn_charge(struct conn *c, int64_t us)
+{
+    struct net_server *s = c->server;
+    if (!c->stranger || c->closing || s->strangers.us_per_s >= 1000000) return;
+    c->put_down_us += us;
+    strangers_charge(&s->strangers, c->address, now_us(c), us);
+    if (!c->resting && !strangers_may(&s->strangers, c->address, now_us(c))) conn_rest_if_due(c);
+}
+
+void conn_vouch(struct conn *c, bool known)
+{
+    struct net_server *s = c->server;
+    if (!s || c->stranger != known) return;
+    c->stranger = !known;
+    if (known) strangers_charge(&s->strangers, c->address, now_us(c), -c->put_down_us);
+    c->put_down_us = 0;
+    if (!c->resting) return;
+    c->resting = false;
+    deadline_clear(c->net, &c->rest);
+    conn_mark(c);
 }
 
 /* Both sides have said that they are done: nothing is left to do. */
@@ -157,7 +214,9 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
     struct conn *c = stream->data;
     if (got == 0 || c->closing) return;
     if (got > 0) {
+        int64_t before = c->stranger ? cpu_us() : 0;
         conn_feed(c, (struct str){ buf->base, (size_t)got });
+        if (c->stranger) conn_charge(c, cpu_us() - before + STRANGERS_READ_US);
         return;
     }
     /* An end without the goodbye of TLS may be an attacker's cut. */
@@ -171,7 +230,7 @@ static void conn_update_reading(struct conn *c)
 {
     /* A finishing connection is read only for the end, once ours has gone out: closing with bytes unread would
      * make the system throw away what the peer has not read yet. */
-    bool want = !c->got_end && (c->finishing ? c->end_sent : !c->paused && c->held.len == 0);
+    bool want = !c->got_end && (c->finishing ? c->end_sent : !c->paused && !c->resting && c->held.len == 0);
     if (want == c->reading) return;
     c->reading = want;
     if (!want)
@@ -254,7 +313,7 @@ static void conn_step(struct conn *c)
         c->touched = false;
         if (c->calls->on_turn) c->calls->on_turn(c->owner);
     }
-    if (!c->closing && c->held.len && !c->paused && !c->finishing) {
+    if (!c->closing && c->held.len && !c->paused && !c->resting && !c->finishing) {
         struct bytes held = c->held;
         c->held           = (struct bytes){ 0 };
         conn_feed(c, bytes_str(&held));
@@ -298,6 +357,7 @@ struct conn *conn_create(struct net *n, SSL *ssl, const struct conn_calls *calls
     ring_push(&n->conns, &c->ring);
     deadline_init(&c->phase, on_phase);
     deadline_init(&c->stall, on_stall);
+    deadline_init(&c->rest, on_rest);
     loop_hold(n);
     if (ssl) tls_attach(c);
     return c;

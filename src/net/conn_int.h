@@ -15,6 +15,7 @@
 #define CONN_LOST_MS 20000            /* a patient one's peer that acknowledges nothing for so long, */
 #define CONN_LOST_TRIES 3             /* not even what was sent again so often, is gone */
 #define CONN_PROBE_AFTER_S 15         /* of silence; libuv then probes ten times, each second */
+#define CONN_REST_MS 100              /* how long a stranger who took too much is not read, at least */
 #define CONN_LINGER_MS 2000           /* how long the end of the peer is awaited after our last byte */
 #define CONN_BEHIND_MAX (1024 * 1024) /* a reader further behind is cut, where nothing holds the writer back */
 
@@ -47,25 +48,29 @@ struct conn {
     struct bytes             flight; /* being written */
     struct deadline          phase;
     struct deadline          stall;
+    struct deadline          rest;       /* a stranger who took too much is read again then */
     size_t                   stall_left; /* bytes that waited when the stall was last looked at */
     const char              *why;
     char                     peer[NET_ADDRESS_TEXT];
     uint8_t                  address[16]; /* the peer's, as IPv6 */
     void (*on_gone)(struct conn *c);      /* the server's count */
-    void *server;
-    bool  counted; /* in the caps */
-    bool  ready;
-    bool  reading;
-    bool  paused;
-    bool  touched; /* on_turn is due */
-    bool  writing; /* flight is with libuv */
-    bool  owes_drain;
-    bool  got_end;   /* the peer's */
-    bool  end_asked; /* ours, after what waits */
-    bool  end_sent;  /* close_notify and FIN are on their way */
-    bool  finishing; /* what comes is dropped; closes when the peer has ended */
-    bool  patient;   /* what waits may wait without limit: a splice pushes back instead */
-    bool  closing;
+    void   *server;
+    int64_t put_down_us; /* to its address, as a stranger's */
+    bool    stranger;    /* a server's, and nobody vouches for it */
+    bool    resting;
+    bool    counted; /* in the caps */
+    bool    ready;
+    bool    reading;
+    bool    paused;
+    bool    touched; /* on_turn is due */
+    bool    writing; /* flight is with libuv */
+    bool    owes_drain;
+    bool    got_end;   /* the peer's */
+    bool    end_asked; /* ours, after what waits */
+    bool    end_sent;  /* close_notify and FIN are on their way */
+    bool    finishing; /* what comes is dropped; closes when the peer has ended */
+    bool    patient;   /* what waits may wait without limit: a splice pushes back instead */
+    bool    closing;
 };
 
 struct conn *conn_create(struct net *n, SSL *ssl, const struct conn_calls *calls, void *owner);
@@ -75,6 +80,8 @@ void         conn_connect(struct conn *c, const struct sockaddr *to); /* then st
 void         conn_abandon(struct conn *c, const char *why);           /* finishes it, and nobody is told */
 void         conn_own(struct conn *c, const struct conn_calls *calls, void *owner);
 
+void   conn_vouch(struct conn *c, bool known);
+void   conn_charge(struct conn *c, int64_t us); /* if it is a stranger's */
 void   conn_write(struct conn *c, struct str bytes);
 size_t conn_waiting(const struct conn *c);
 void   conn_pause(struct conn *c, bool pause);

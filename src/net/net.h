@@ -6,6 +6,9 @@
  * callback that says they are over has returned; using one after that is a mistake of the caller.
  * Memory of a borrowed struct str lasts until the callback returns.
  *
+ * A server gives an address that nobody vouches for so much of its time and no more: what its connections cost is put
+ * down, and beyond a burst they wait (strangers_int.h).
+ *
  * Limits are below and hold from the first day: connections in all and per address, bytes of a head, a
  * body, a frame; a deadline for each phase (TLS hello, request head, body rate, keep-alive, stalled
  * reader, pong). Accepting stops before the descriptor limit. */
@@ -23,6 +26,7 @@
 #define NET_CONNECTIONS_MAX 16384
 #define NET_CONNECTIONS_PER_ADDRESS_MAX 4096
 #define NET_REPLY_HEADERS_MAX 32
+#define NET_STRANGER_US_PER_S 5000
 #define NET_ADDRESS_TEXT 64
 
 struct net;
@@ -98,6 +102,8 @@ struct net_server_options {
     void (*on_refuse)(void *ctx, struct net_request *r, unsigned status);
     void    *ctx;
     uint32_t body_max; /* 0: NET_BODY_BYTES_MAX */
+    uint32_t
+        stranger_us_per_s; /* of an address that nobody vouches for. 0: NET_STRANGER_US_PER_S; 1000000: no limit */
 };
 
 must_check struct err net_listen(struct net *n, const struct net_server_options *o, struct net_server **out);
@@ -115,8 +121,10 @@ struct str net_request_host(const struct net_request *r); /* authority, without 
 struct str net_request_sni(const struct net_request *r);
 struct str net_request_body(const struct net_request *r);
 struct str net_request_peer(const struct net_request *r); /* the address as text, without the port */
-void       net_request_set_ctx(struct net_request *r, void *ctx,
-                               void (*on_gone)(void *ctx)); /* the client left before the answer */
+/* Whether who asks on this connection is known: then it counts no longer, or again, as a stranger's. */
+void net_request_vouch(struct net_request *r, bool known);
+void net_request_set_ctx(struct net_request *r, void *ctx,
+                         void (*on_gone)(void *ctx)); /* the client left before the answer */
 
 struct net_header {
     struct str name; /* lower case */
@@ -149,6 +157,7 @@ struct net_socket    *net_socket_accept(struct net_request *r, const struct net_
 must_check struct err net_socket_send(struct net_socket *s,
                                       struct str         text); /* ERR_LIMIT: the peer reads too slowly */
 void       net_socket_close(struct net_socket *s, uint16_t code, struct str reason); /* on_close follows */
+void       net_socket_vouch(struct net_socket *s);                                   /* as net_request_vouch */
 struct str net_socket_peer(const struct net_socket *s);                              /* address without port */
 
 /* ---- raw bytes, both ends --------------------------------------------------------------------------- */
@@ -164,7 +173,8 @@ struct net_raw_calls {
 /* Answers the upgrade with 101 and `Upgrade: protocol`. Null: the client has left; on_close is not called then. */
 struct net_raw *net_raw_accept(struct net_request *r, struct str protocol, const struct net_raw_calls *calls,
                                void *ctx);
-/* Within on_first_head, which then answers true: no answer is written; on_bytes starts with the first head as it
+/* Who gets raw bytes is vouched for by that.
+ * Within on_first_head, which then answers true: no answer is written; on_bytes starts with the first head as it
  * came. The request is over with it. */
 struct net_raw *net_raw_take(struct net_request *r, const struct net_raw_calls *calls, void *ctx);
 /* A plain connected stream socket (takes the descriptor). */

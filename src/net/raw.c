@@ -74,6 +74,7 @@ static void raw_attach(struct net_raw *r, struct conn *c, struct bytes first)
     r->conn  = c;
     r->first = first;
     conn_be_patient(c);
+    conn_vouch(c, true);
     conn_own(c, &raw_calls, r);
     conn_pause(c, r->paused || first.len);
     if (first.len) conn_touch(c);

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REQUEST_REPLY_US 4 /* what an answer costs, beside the thought that went into it */
+#define REQUEST_BYTES_PER_US 1000
+
 struct net_request *request_create(struct net_server *s, struct conn *c, const struct request_wire *wire,
                                    void *from)
 {
@@ -118,6 +121,11 @@ struct str net_request_peer(const struct net_request *r)
     return r->conn ? str_from(r->conn->peer) : STR("");
 }
 
+void net_request_vouch(struct net_request *r, bool known)
+{
+    if (r->conn) conn_vouch(r->conn, known);
+}
+
 void net_request_set_ctx(struct net_request *r, void *ctx, void (*on_gone)(void *ctx))
 {
     check(r->state == REQUEST_ASKED);
@@ -129,6 +137,7 @@ void net_reply(struct net_request *r, unsigned status, const struct net_header *
                struct str body)
 {
     check(r->state == REQUEST_ASKED && status >= 200 && status <= 599 && count <= NET_REPLY_HEADERS_MAX);
+    if (r->conn) conn_charge(r->conn, REQUEST_REPLY_US + (int64_t)body.len / REQUEST_BYTES_PER_US);
     if (r->wire) r->wire->reply(r, status, headers, count, body);
     request_destroy(r);
 }

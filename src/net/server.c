@@ -62,25 +62,50 @@ static const struct conn_calls hello_calls = {
     .on_close = on_hello_close,
 };
 
+static int fd_of(const uv_tcp_t *tcp)
+{
+    uv_os_fd_t fd = -1;
+    (void)uv_fileno((const uv_handle_t *)tcp, &fd);
+    return fd;
+}
+
+static void on_shut_over(struct deadline *d)
+{
+    struct net_server *s = ring_owner(d, struct net_server, shut_over);
+    strangers_let_in(&s->strangers, (int64_t)uv_now(&s->net->loop) * 1000, fd_of(&s->tcp));
+    if (s->strangers.filtered) deadline_set(s->net, d, STRANGERS_SHUT_MS / 4);
+}
+
+/* Whether a stranger has taken too much already. What comes through the filter has it too, and needs it no more. */
+static bool server_refuses(struct net_server *s, struct conn *c)
+{
+    int     none   = 0;
+    int64_t now_us = (int64_t)uv_now(&s->net->loop) * 1000;
+    if (strangers_may(&s->strangers, c->address, now_us)) {
+        if (s->strangers.filtered)
+            (void)setsockopt(fd_of(&c->tcp), SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none);
+        return false;
+    }
+    strangers_shut_out(&s->strangers, c->address, now_us, fd_of(&s->tcp));
+    deadline_set(s->net, &s->shut_over, STRANGERS_SHUT_MS / 4);
+    conn_close(c, "that address takes too much time");
+    return true;
+}
+
 /* Takes the connection that libuv holds. While it holds one, it accepts no other: that is how a flood is kept at
  * the door, in the kernel's queue, instead of running into the descriptor limit. */
 static void server_accept(struct net_server *s)
 {
-    struct net *n   = s->net;
-    SSL        *ssl = NULL;
+    struct net *n = s->net;
     if (n->accepted++ >= SERVER_ACCEPTS_PER_TURN || caps_are_full(&n->caps)) {
         s->holding = true;
         return;
     }
-    s->holding = false;
-    if (s->tls) {
-        ssl = SSL_new(s->tls);
-        check(ssl != NULL);
-        SSL_set_accept_state(ssl);
-    }
-    struct conn *c = conn_create(n, ssl, &hello_calls, NULL);
+    s->holding     = false;
+    struct conn *c = conn_create(n, NULL, &hello_calls, NULL);
     c->owner       = c;
     c->server      = s;
+    c->stranger    = true;
     c->on_gone     = on_conn_gone;
     s->conns++;
     if (uv_accept((uv_stream_t *)&s->tcp, (uv_stream_t *)&c->tcp)) {
@@ -88,11 +113,19 @@ static void server_accept(struct net_server *s)
         return;
     }
     conn_learn_peer(c);
+    if (server_refuses(s, c)) return;
     c->counted = caps_take(&n->caps, c->address);
     if (!c->counted) {
         conn_close(c, "that address has too many connections");
         return;
     }
+    if (s->tls) {
+        c->ssl = SSL_new(s->tls);
+        check(c->ssl != NULL);
+        SSL_set_accept_state(c->ssl);
+        tls_attach(c);
+    }
+    conn_charge(c, STRANGERS_ARRIVAL_US);
     conn_deadline(c, HTTP_HELLO_MS);
     conn_start(c);
 }
@@ -161,7 +194,9 @@ struct err net_listen(struct net *n, const struct net_server_options *o, struct 
     s->options.cert_path = copy_of(o->cert_path);
     s->options.key_path  = copy_of(o->key_path);
     s->tls               = tls;
-    s->body_max          = o->body_max ? o->body_max : NET_BODY_BYTES_MAX;
+    deadline_init(&s->shut_over, on_shut_over);
+    strangers_init(&s->strangers, o->stranger_us_per_s ? o->stranger_us_per_s : NET_STRANGER_US_PER_S);
+    s->body_max = o->body_max ? o->body_max : NET_BODY_BYTES_MAX;
     check(uv_tcp_init(&n->loop, &s->tcp) == 0);
     s->tcp.data = s;
     ring_push(&n->servers, &s->ring);
@@ -195,6 +230,7 @@ void net_server_close(struct net_server *s)
 {
     if (!s || s->closing) return;
     s->closing = true;
+    deadline_clear(s->net, &s->shut_over);
     for (struct ring *r = s->net->conns.next; r != &s->net->conns; r = r->next) {
         struct conn *c = ring_owner(r, struct conn, ring);
         if (c->server == s) conn_close(c, "the server is closing");

@@ -3,6 +3,7 @@
 #define NET_SERVER_INT_H
 
 #include "http_int.h"
+#include "strangers_int.h"
 
 struct net_server {
     struct ring               ring;
@@ -12,6 +13,8 @@ struct net_server {
     SSL_CTX                  *tls;
     uint16_t                  port;
     uint32_t                  body_max;
+    struct strangers          strangers;
+    struct deadline           shut_over; /* when the filter is looked at again */
     size_t                    conns;
     bool                      holding; /* a connection waits at the door until there is room */
     bool                      closing;

@@ -261,6 +261,11 @@ static unsigned handshake_fault(const struct net_request *r)
     return 0;
 }
 
+void net_socket_vouch(struct net_socket *s)
+{
+    if (s->conn) conn_vouch(s->conn, true);
+}
+
 struct net_socket *net_socket_accept(struct net_request *r, const struct net_socket_calls *calls, void *ctx)
 {
     char     accept[SOCKET_ACCEPT_TEXT + 1];

@@ -80,6 +80,7 @@ static inline void world_listen(struct world *w, struct net_server_options o)
     o.cert_path = w->cert;
     o.key_path  = w->key;
     o.ctx       = w;
+    if (!o.stranger_us_per_s) o.stranger_us_per_s = 1000000;
     assert_int_equal(net_listen(w->net, &o, &w->server).code, ERR_NONE);
     w->target = (struct net_target){
         .host = "127.0.0.1", .port = net_server_port(w->server), .server_name = "localhost", .pin = &w->pin
