@@ -71,7 +71,7 @@ bool strangers_may(struct strangers *s, const uint8_t address[16], int64_t now_u
     return strangers_wait_ms(s, address, now_us) == 0;
 }
 
-/* ---- the filter: a program in classic BPF, which any process may give its own socket ------------------ */
+/* ---- the filter: a program in classic BPF. Some kernels take it from root alone (CAP_NET_ADMIN). ---- */
 
 #define RULES_PER_ADDRESS 5
 

@@ -3,7 +3,8 @@
  * What a connection costs (its handshake, every read, every answer) is put down to its address, until the caller vouches
  * for it: then it is paid back, and no more is put down. An address wears off so many microseconds a second. Beyond
  * STRANGERS_BURST_US its connections are not read until that has worn off, and new ones are refused: first by closing
- * them, and then for STRANGERS_SHUT_MS by a filter at the listening socket, so that they cost the program nothing.
+ * them, and then for STRANGERS_SHUT_MS by a filter at the listening socket, so that they cost the program nothing. Where
+ * the kernel does not let the program set one, closing them is all, some 20 us each.
  *
  * Addresses lie in a table of fixed size, in one of a few places each; who owes least gives way. An IPv6 address counts
  * by its first 64 bits. */
