@@ -56,10 +56,13 @@ bring_up() {
     add_recipes
     build
     "$root/demo/net" up "$folder"
+    shape_net
     start_services
     for i in $(seq "$workers"); do start_worker "$i"; done
     for i in $(seq "$workers"); do await "$step_limit_ms" "worker $i did not become ready" worker_is_ready "$i"; done
 }
+
+shape_net() { :; } # for whoever wants another internet than the demo's
 
 # A second recipe, whose containers end at once.
 add_recipes() {

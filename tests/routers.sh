@@ -8,6 +8,7 @@
 #   3, 4      behind symmetric ones, each                           any with 3 or 4    relayed
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/network.bash"
+source "$root/tests/echo/stage.bash"
 
 workers=5 nodes=5
 places=(1 2 3 4 5)
@@ -16,48 +17,8 @@ gateway_host=203.0.113.2 other_host=203.0.113.4
 
 # --- the stage -----------------------------------------------------------------------------------
 
-add_recipes() {
-    recipes=$folder/recipes
-    mkdir "$recipes"
-    cp "$root/tests/echo/echo.yaml" "$recipes"
-}
-
-# The image is one program.
-build() {
-    local layout=$folder/echo
-    [[ ${IONET_BIN:-} ]] || make -s -C "$root" all >&2
-    mkdir -p "$layout-root"/{bin,tmp,dev,proc,sys/fs/cgroup}
-    cc -std=gnu17 -O1 -Wall -Wextra -Werror -static -o "$layout-root/bin/node" "$root/tests/echo/node.c"
-    chmod 0755 "$layout-root" "$layout-root"/{bin,tmp}
-    umoci init --layout "$layout"
-    umoci new --image "$layout:latest"
-    umoci insert --image "$layout:latest" "$layout-root" / >/dev/null
-}
-
-start_network() {
-    start ionetd core ionetd --state_dir "$folder/ionetd" --host "${core%:*}" --listen "${core%:*}" --port "${core#*:}" \
-        --operator "$operator_key" --recipes_dir "$recipes" --image "echo=$registry/echo@$digest" --limits small --machines_shared 1
-}
-
-registry_answers() { in_place registry curl -sf -m 2 "http://$registry/v2/"; }
-
-start_services() {
-    local token
-    write_registry_config
-    start registry registry docker-registry serve "$folder/registry.yml"
-    operator_key=$(IONET_HOME=$folder/operator ionet key 2>/dev/null)
-    await 10000 "the registry does not answer" registry_answers
-    in_place registry skopeo copy -q --dest-tls-verify=false --digestfile "$folder/digest" "oci:$folder/echo:latest" \
-        "docker://$registry/echo:latest" >>"$folder/logs/push" 2>&1 || fail "the image can't be pushed"
-    digest=$(cat "$folder/digest")
-    start_network
-    await 10000 "ionetd does not answer" network_answers
-    pin=$(openssl x509 -in "$folder/ionetd/authority.crt" -outform DER | sha256sum | cut -d' ' -f1)
-    sign_in operator core
-    token=$(operator operator gateway-token)
-    run_gateway "$gateway_host" --token "$token"
-    shape_routers
-}
+add_recipes() { :; }
+start_gateway() { run_gateway "$gateway_host" "$@"; }
 
 run_gateway() { # HOST OPTIONS…
     start gateway gateway ionet-gateway --state_dir "$folder/gateway" --host "$1" --device_name "ig-${run_name##*-}" "${@:2}"
@@ -66,7 +27,7 @@ run_gateway() { # HOST OPTIONS…
 place_name() { "$root/demo/net" name "$folder" "$1"; }
 
 # Worker 5 moves in with worker 1; the router of worker 3 becomes a symmetric one; all forget what is idle for 30 s.
-shape_routers() {
+shape_net() {
     local home new each
     home=$(place_name router1) new=$(place_name worker5)
     printf 'netns %s\n' "$new" >>"$folder/net"
