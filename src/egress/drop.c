@@ -51,7 +51,7 @@ struct err egress_drop(uint32_t uid)
     };
     struct sandbox_made made;
     TRY(limit(RLIMIT_NOFILE, 2 * EGRESS_CONNECTIONS_MAX + FILES_SPARE));
-    TRY(limit(RLIMIT_DATA, (rlim_t)MEMORY_MIB_MAX << 20));
+    TRY(sandbox_limit_memory((uint64_t)MEMORY_MIB_MAX << 20));
     TRY(limit(RLIMIT_FSIZE, 0));
     if (close_range(EGRESS_LISTENER_FD + 1, ~0u, 0) < 0)
         return ERR(IO, "descriptors of a way out can't be closed");

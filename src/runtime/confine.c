@@ -45,12 +45,6 @@ static void write_only_into(const char *folder)
         set_mount(folder, 0, MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, MOUNT_ATTR_RDONLY);
 }
 
-static void limit(__rlimit_resource_t what, rlim_t most)
-{
-    const struct rlimit l = { most, most };
-    if (setrlimit(what, &l) < 0) fail("limit");
-}
-
 void inside_confined_main(char **argv)
 {
     static const struct sandbox rest     = { .calls        = SANDBOX_MACHINE | SANDBOX_CHILDREN,
@@ -62,9 +56,10 @@ void inside_confined_main(char **argv)
     if (unshare(CLONE_NEWNS | CLONE_NEWIPC | (is_alone ? CLONE_NEWNET : 0)) < 0) fail("namespaces");
     write_only_into(folder);
     if (setenv("TMPDIR", folder[0] ? folder : "/", 1) < 0 || chdir(folder[0] ? folder : "/") < 0) fail(folder);
-    limit(RLIMIT_DATA, MEMORY_BYTES_MAX);
-    limit(RLIMIT_FSIZE, strtoull(argv[3], NULL, 10));
-    struct err e = sandbox_enter(&rest, &made);
+    const struct rlimit file = { strtoull(argv[3], NULL, 10), strtoull(argv[3], NULL, 10) };
+    if (setrlimit(RLIMIT_FSIZE, &file) < 0) fail("limit");
+    struct err e = sandbox_limit_memory(MEMORY_BYTES_MAX);
+    if (!e.code) e = sandbox_enter(&rest, &made);
     if (e.code) {
         fprintf(stderr, "%s\n", e.why);
         exit(1);

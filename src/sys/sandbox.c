@@ -110,6 +110,13 @@ struct err sandbox_close_memory(bool children_too)
     return OK;
 }
 
+struct err sandbox_limit_memory(uint64_t bytes)
+{
+    const struct rlimit l      = { bytes, bytes };
+    bool                limits = SANDBOX_SANITIZED || setrlimit(RLIMIT_DATA, &l) == 0;
+    return limits ? OK : ERR(DENIED, "the memory can't be limited");
+}
+
 bool sandbox_is_word(const char *word)
 {
     return strcmp(word, "on") == 0 || strcmp(word, "strict") == 0 || strcmp(word, "off") == 0;

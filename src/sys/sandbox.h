@@ -72,4 +72,8 @@ bool sandbox_is_word(const char *word);
  * starts write none either. Part of entering; on its own for programs that have no sandbox. */
 must_check struct err sandbox_close_memory(bool children_too);
 
+/* As much of its own memory and no more, of this process and of what it becomes. Before it enters. Of no effect in a build
+ * with the sanitizers, whose shadow is larger than any program's memory. */
+must_check struct err sandbox_limit_memory(uint64_t bytes);
+
 #endif
