@@ -169,11 +169,55 @@ static void a_ticket_for_a_first_visit_is_young_and_leads_nowhere_else(void **st
     }
 }
 
+/* What a service behind could read in another way than the gateway did, with a ticket that would let it in. Nothing of it
+ * reaches a worker: the tunnel that waits is still unused at the end. */
+static void a_head_with_two_meanings_is_joined_to_nobody(void **state)
+{
+    static const char *const headers[] = {
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, gzip\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Content-Length: 3\r\nContent-Length: 4\r\n",
+        "Content-Length: +3\r\n",
+        "X: a\r\n b\r\n",
+        "X: a\n",
+        "X: a\rb\r\n",
+        "X\x01: a\r\n",
+        "Host: another.test\r\n",
+    };
+    struct visit  v;
+    struct end    worker;
+    struct ticket t = ticket_for(TICKET_JOIN, "dashboard");
+    char          name[128], with[TICKET_TEXT_MAX + 256];
+    (void)state;
+    name_of("dashboard", name);
+    tunnel_open(&worker);
+    for (size_t i = 0; i < countof(headers); i++) {
+        snprintf(with, sizeof with, "Authorization: Bearer %s\r\n%s", written(&t, &network_key), headers[i]);
+        visit(&v, name, name, "/", with, NULL);
+        if (strncmp(v.answer, "HTTP/1.1 400", 12) != 0) print_message("header %zu\n", i);
+        starts(&v, "HTTP/1.1 400");
+        assert_int_equal(strlen(worker.got), 0);
+    }
+    snprintf(with, sizeof with, "Authorization: Bearer %s\r\n", written(&t, &network_key));
+    visit(&v, name, name, "http://another.test/", with, NULL); /* another host's whole address */
+    starts(&v, "HTTP/1.1 400");
+    visit(&v, name, name, "/", with, &worker);
+    starts(&v, "HTTP/1.1 200");
+    turn_until(&worker.over);
+    nothing_is_left();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_browser_comes_with_a_ticket_once_and_then_with_its_cookie),
         cmocka_unit_test(a_ticket_for_a_first_visit_is_young_and_leads_nowhere_else),
+        cmocka_unit_test(a_head_with_two_meanings_is_joined_to_nobody),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

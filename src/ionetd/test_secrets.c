@@ -77,11 +77,63 @@ static void no_key_lies_outside_locked_memory(void **state)
     }
 }
 
+static void file_tells_none(const char *path, const char *const *secrets, size_t count)
+{
+    static char room[1 << 20];
+    size_t      len = 0;
+    int         fd  = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (ssize_t got; len < sizeof room && (got = read(fd, room + len, sizeof room - len)) > 0;)
+        len += (size_t)got;
+    close(fd);
+    assert_true(len > 0);
+    for (size_t i = 0; i < count; i++)
+        if (memmem(room, len, secrets[i], strlen(secrets[i]))) fail_msg("%s tells secret %zu", path, i);
+}
+
+/* Keys, tokens and signatures, good ones and wrong ones, at the level that logs most. */
+static void no_secret_is_told_by_its_logs_its_metrics_its_errors_or_its_process(void **state)
+{
+    struct world  *w = *state;
+    struct machine m = { .lie = false };
+    char           key[64], other[64], token[320], path[64];
+    const char    *secrets[] = { key, other, token, "ionet_wrongwrongwrong", "b64wrongtokenwrong" };
+    assert_int_equal(world_stop(w, SIGTERM), 0);
+    snprintf(w->extra, sizeof w->extra, "--log_level=debug");
+    world_start(w);
+    sign_in(w, 1, "", key);
+    sign_in(w, 2, "", other);
+    make_token(w, key, "device", "", token);
+    device_ready(&m, w, key, 0x31);
+    static const char *const paths[] = { "/v1/account", "/v1/nothing", "/v1/clusters?limit=x", "/v1/books" };
+    for (size_t i = 0; i < countof(paths); i++) {
+        const char *const asked[] = { key, "ionet_wrongwrongwrong" };
+        for (size_t k = 0; k < countof(asked); k++) {
+            (void)get(w, paths[i], asked[k]);
+            assert_null(strstr(w->said, asked[k]));
+        }
+    }
+    assert_int_equal(post(w, "/v1/join-tokens", key, "{\"for\":\"%s\"}", "b64wrongtokenwrong"), 400);
+    assert_null(strstr(w->said, "b64wrongtokenwrong"));
+    assert_int_equal(get(w, "/metrics", NULL), 200);
+    for (size_t i = 0; i < countof(secrets); i++) assert_null(strstr(w->said, secrets[i]));
+    machine_leave(&m);
+    assert_int_equal(call(w, "DELETE", "/v1/session", other, STR("")), 204);
+    file_tells_none(w->log, secrets, countof(secrets));
+    static const char *const of_process[] = { "cmdline", "environ" };
+    for (size_t i = 0; i < countof(of_process); i++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", w->pid, of_process[i]);
+        file_tells_none(path, secrets, countof(secrets));
+    }
+}
+
 int main(int argc, char **argv)
 {
     int status;
     if (world_is_program(argc, argv, &status)) return status;
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_secret_is_told_by_its_logs_its_metrics_its_errors_or_its_process,
+                                        world_make, world_end),
         cmocka_unit_test_setup_teardown(no_key_lies_outside_locked_memory, world_make, world_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

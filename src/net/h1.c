@@ -134,7 +134,9 @@ static unsigned h1_fault(struct h1 *h, llhttp_t *parser)
     size_t hosts = head_count(&r->head, STR("host"));
     if (hosts > 1 || (newest && hosts == 0)) return 400;
     if (hosts && !request_take_host(r, head_find(&r->head, STR("host")))) return 400;
-    if (head_count(&r->head, STR("transfer-encoding")) && !newest) return 400;
+    size_t codings = head_count(&r->head, STR("transfer-encoding"));
+    if (codings && (!newest || codings > 1 || !(parser->flags & F_CHUNKED))) return 400;
+    if (codings && !http_same(head_find(&r->head, STR("transfer-encoding")), STR("chunked"))) return 400;
     if ((parser->flags & F_CONTENT_LENGTH) && parser->content_length > h->server->body_max) return 413;
     if (parser->upgrade && ((parser->flags & F_CHUNKED) || parser->content_length)) return 400;
     return 0;
