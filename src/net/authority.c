@@ -289,6 +289,13 @@ struct err net_authority_issue(const char *dir, const char *name, const char *co
     return file_write(cert_path, bio_str(pem));
 }
 
+/* OpenSSL asks at the terminal, and waits, for the pass phrase of what says that it is encrypted. */
+static int has_no_phrase(char *room, int size, int is_writing, void *ctx)
+{
+    (void)room, (void)size, (void)is_writing, (void)ctx;
+    return -1;
+}
+
 struct err net_authority_sign(const char *dir, struct str csr_pem, const char *const *hosts, size_t count,
                               int days, char *chain_pem, size_t size)
 {
@@ -299,7 +306,7 @@ struct err net_authority_sign(const char *dir, struct str csr_pem, const char *c
     TRY(authority_load(dir, &a));
 
     scoped(free_bio) BIO          *in      = BIO_new_mem_buf(csr_pem.ptr, (int)csr_pem.len);
-    scoped(free_request) X509_REQ *request = in ? PEM_read_bio_X509_REQ(in, NULL, NULL, NULL) : NULL;
+    scoped(free_request) X509_REQ *request = in ? PEM_read_bio_X509_REQ(in, NULL, has_no_phrase, NULL) : NULL;
     EVP_PKEY                      *key     = request ? X509_REQ_get0_pubkey(request) : NULL;
     if (!key || X509_REQ_verify(request, key) != 1) {
         ERR_clear_error();

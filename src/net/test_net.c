@@ -1,5 +1,6 @@
 #include "world_int.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 static void on_request(void *ctx, struct net_request *r)
@@ -308,6 +309,25 @@ static void an_authority_stays_the_same_when_opened_again(void **state)
     assert_memory_equal(again.sha256, w->pin.sha256, sizeof again.sha256);
 }
 
+static void a_request_that_wants_a_pass_phrase_is_refused_and_nobody_is_asked_for_one(void **state)
+{
+    struct world            *w       = *state;
+    static const char *const hosts[] = { "*.gate.test" };
+    static const char        csr[] =
+        "-----BEGIN CERTIFICATE REQUEST-----\nProc-Type: 4,ENCRYPTED\n"
+        "DEK-Info: AES-128-CBC,000102030405060708090A0B0C0D0E0F\n\n"
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v\n-----END CERTIFICATE REQUEST-----\n";
+    char chain[8192];
+    int  asked = memfd_create("asked", MFD_CLOEXEC), before = dup(STDERR_FILENO);
+    assert_true(asked >= 0 && before >= 0 && dup2(asked, STDERR_FILENO) >= 0);
+    struct err e = net_authority_sign(w->dir, str_from(csr), hosts, 1, 90, chain, sizeof chain);
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    assert_int_equal(e.code, ERR_INVALID);
+    assert_int_equal(lseek(asked, 0, SEEK_END), 0);
+    close(before);
+    close(asked);
+}
+
 static void a_request_is_signed_for_the_names_of_the_signer(void **state)
 {
     struct world            *w       = *state;
@@ -365,6 +385,7 @@ int main(void)
         world_test(timers_fire_and_can_be_stopped),
         world_test(a_waker_wakes_the_loop),
         world_test(an_authority_stays_the_same_when_opened_again),
+        world_test(a_request_that_wants_a_pass_phrase_is_refused_and_nobody_is_asked_for_one),
         world_test(a_call_is_answered_with_the_body),
         world_test(a_server_with_another_authority_is_refused),
         world_test(a_server_with_another_name_is_refused),
