@@ -20,7 +20,11 @@ counts_past() { (($(counted "$(job_log)") > $1)); }
 job_has_ended() { job_log | grep "^counted" >/dev/null; }
 
 head_has_a_copy() { cluster_is '[.nodes[] | select(.state == "serving" and .standby and .copied)] | length == 1'; }
-head_is_back() { cluster_is ".state == \"ready\" and .nodes_alive == $nodes and .head_lost_ms > 0 and .head_back_ms > .head_lost_ms"; }
+# Until it is, the log of the one that is to be is kept, for whoever wants to know why.
+head_is_back() {
+    cluster_is ".state == \"ready\" and .nodes_alive == $nodes and .head_lost_ms > 0 and .head_back_ms > .head_lost_ms" ||
+        { user cluster logs "$cluster" >"$folder/logs/new-head" 2>&1; false; }
+}
 
 a_job_whose_driver_is_on_a_worker_counts_by_a_detached_actor() {
     local log
