@@ -36,15 +36,16 @@ static struct recipe_facts recipe(const char *name, uint32_t image, enum unit un
 
 void control_open(struct sim *s)
 {
-    struct control *c           = &s->control;
-    c->limits                   = limits;
-    c->config                   = (struct network_config){ .fee_basis_points = 25, .recipe_count = 3 };
-    c->config.recipes[0]        = recipe("ray", 0, UNIT_MACHINE);
-    c->config.recipes[1]        = recipe("train", 1, UNIT_GPU);
-    c->config.recipes[2]        = recipe("quick", 0, UNIT_MACHINE);
-    c->config.recipes[2].missed = (struct span){ 2000 };
-    c->bytes                    = network_bytes(&c->limits);
-    c->room                     = malloc(effects_bytes());
+    struct control *c                = &s->control;
+    c->limits                        = limits;
+    c->config                        = (struct network_config){ .fee_basis_points = 25, .recipe_count = 3 };
+    c->config.recipes[0]             = recipe("ray", 0, UNIT_MACHINE);
+    c->config.recipes[1]             = recipe("train", 1, UNIT_GPU);
+    c->config.recipes[2]             = recipe("quick", 0, UNIT_MACHINE);
+    c->config.recipes[2].missed      = (struct span){ 2000 };
+    c->config.recipes[0].keeps_state = true;
+    c->bytes                         = network_bytes(&c->limits);
+    c->room                          = malloc(effects_bytes());
     check(c->room);
     random_bytes(s, c->config.private_ids, sizeof c->config.private_ids);
     random_bytes(s, c->config.secrets, sizeof c->config.secrets);

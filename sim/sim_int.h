@@ -157,6 +157,7 @@ struct thing {
     uint32_t          machine, index;
     uint32_t          next; /* of its cluster: place + 1 */
     bool              has_mesh, has_container, has_meets, has_witness, is_mute, clean_asked;
+    bool              has_copy; /* whole, of its head's state */
     uint8_t           key[MESH_KEY_BYTES];
     char              inside[MESH_ENDPOINT_TEXT];
     struct thing_peer peers[THING_PEERS_MAX];

@@ -55,6 +55,13 @@ static void begin(struct sim *s, struct machine *m, const struct worker_action *
     later(s, 1 + (int64_t)below(s, most_ms), EVENT_DONE, m->place, m->run, d);
 }
 
+/* 0: nobody's that is known. */
+static uint32_t address_of(const struct sim *s, const struct thing_peer *p)
+{
+    const struct thing *t = p->other ? table_at(&s->things, p->other - 1) : NULL;
+    return t ? t->index : 0;
+}
+
 static void set_peer(struct sim *s, struct thing *t, const struct mesh_peer *peer, bool remove)
 {
     uint32_t at = 0;
@@ -73,6 +80,8 @@ static void set_peer(struct sim *s, struct thing *t, const struct mesh_peer *pee
             if (o != t && memcmp(o->key, peer->key, MESH_KEY_BYTES) == 0) p->other = thing_place(s, o);
     }
     memcpy(p->endpoint, peer->endpoint, sizeof p->endpoint);
+    for (uint32_t i = 0; i < t->peers_count; i++) /* an address leads to who was set there last */
+        if (i != at && p->other && address_of(s, &t->peers[i]) == address_of(s, p)) t->peers[i].endpoint[0] = 0;
 }
 
 static void read_peers(struct sim *s, struct machine *m, struct thing *t)
@@ -152,7 +161,7 @@ static const struct {
     [ACT_TRY_PEER] = { IN_REACHED, 1000 },  [ACT_FETCH_RECIPE] = { IN_RECIPE, 300 },
     [ACT_FETCH_IMAGE] = { IN_IMAGE, 8000 }, [ACT_MAKE_MESH] = { IN_MESH, 500 },
     [ACT_CLEAN] = { IN_CLEANED, 2000 },     [ACT_START_CONTAINER] = { IN_CONTAINER, 3000 },
-    [ACT_DIAL_TUNNEL] = { IN_TUNNEL, 200 },
+    [ACT_DIAL_TUNNEL] = { IN_TUNNEL, 200 }, [ACT_START_COPY] = { IN_COPY_LINE, 3000 },
 };
 
 void site_act(struct sim *s, struct machine *m, const struct worker_action *a)
@@ -168,6 +177,7 @@ void site_act(struct sim *s, struct machine *m, const struct worker_action *a)
     if (a->kind == ACT_READ_PEERS) read_peers(s, m, t);
     if (a->kind == ACT_START_WITNESS) start_witness(s, m, t);
     if (a->kind == ACT_STOP_WITNESS) t->has_witness = false;
+    if (a->kind == ACT_STOP_COPY) t->has_copy = false;
     if (a->kind == ACT_DROP_TUNNELS) site_drop_tunnels(s, m, t);
     if (a->kind == ACT_SEND_WITNESSED) send_witnessed(s, m, a);
     if (a->kind == ACT_SEND_SILENT) send_silent(s, m, a);
@@ -207,6 +217,27 @@ static void clean(struct sim *s, struct machine *m, struct thing *t, struct work
     t->peers_count             = 0;
 }
 
+/* What a head in a lost one's place begins with. */
+static bool is_restored(struct sim *s, const struct thing *t)
+{
+    const struct node *x = network_node(&s->control.n, t->id);
+    if (!x || !x->restores) return true;
+    for (struct thing *o = NULL; (o = thing_next(s, t->cluster.id, o));)
+        if (o->index == x->restores && o->has_copy) return true;
+    return false;
+}
+
+/* Once it is whole it stays so without its head; it is lost with its program. */
+static bool is_copied(struct sim *s, struct thing *t)
+{
+    for (struct thing *o = NULL; (o = thing_next(s, t->cluster.id, o));) {
+        const struct node *x = network_node(&s->control.n, o->id);
+        if (x && x->role == NODE_HEAD && o->has_container && things_meet(s, t, o)) t->has_copy = true;
+    }
+    t->has_copy &= t->has_container && !strikes(s, 3, 1000);
+    return t->has_copy;
+}
+
 /* The deed, whether or not anybody is there to hear of it. */
 static void happen(struct sim *s, struct machine *m, struct done *d)
 {
@@ -220,6 +251,8 @@ static void happen(struct sim *s, struct machine *m, struct done *d)
     if (d->kind == IN_MESH) make_mesh(s, t);
     if (d->kind == IN_CONTAINER && !t->has_mesh)
         d->err = ERR(IO, "its mesh is gone");
+    else if (d->kind == IN_CONTAINER && !is_restored(s, t))
+        d->err = ERR(IO, "there is nothing to restore");
     else if (d->kind == IN_CONTAINER)
         thing_start(s, t);
     if (d->kind == IN_CLEANED) clean(s, m, t, d->ref);
@@ -238,6 +271,10 @@ static void add_details(struct sim *s, const struct machine *m, struct thing *t,
     if (in->kind == IN_MESH && !in->err.code) {
         in->inside = t->inside;
         memcpy(in->key, t->key, sizeof in->key);
+    }
+    if (in->kind == IN_COPY_LINE) {
+        in->text = STR("copied");
+        if (in->err.code || !is_copied(s, t)) in->kind = IN_COPY;
     }
     if (in->kind != IN_TUNNEL) return;
     bool opens = !in->err.code && any_gate(s) && !m->cut_mesh && t->has_container;

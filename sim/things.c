@@ -54,8 +54,8 @@ void thing_stop(struct sim *s, struct thing *t)
 {
     if (!t->has_container) return;
     t->ran_ms += (uint64_t)(s->now_ms - t->started_ms);
-    t->has_container = t->has_witness = false;
-    t->tunnels                        = 0;
+    t->has_container = t->has_witness = t->has_copy = false;
+    t->tunnels                                      = 0;
 }
 
 uint64_t thing_ran_ms(const struct sim *s, const struct thing *t)

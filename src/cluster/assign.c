@@ -130,6 +130,7 @@ static const struct field witnessed_fields[] = {
     FIELD_ID(struct witnessed, node, SEEN_OPERATOR, LIVE, "who saw"),
     FIELD_U64(struct witnessed, incarnation, 1, COUNTED_MAX, SEEN_OPERATOR, LIVE, "which start of it"),
     FIELD_U64(struct witnessed, age_ms, 0, COUNTED_MAX, SEEN_OPERATOR, LIVE, "since its last line"),
+    FIELD_BYTES(struct witnessed, head_key, SEEN_OPERATOR, OPTIONAL, "mesh key of whom it sees as the head"),
     FIELD_LIST(struct witnessed, entries, entries_count, &witness_entry_type, SEEN_OPERATOR, LIVE,
                "whom it saw"),
 };

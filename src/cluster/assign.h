@@ -152,9 +152,10 @@ struct witness_entry {
 extern const struct record_type witness_entry_type;
 
 struct witnessed {
-    struct node_id       node; /* who saw */
-    uint64_t             incarnation;
-    uint64_t             age_ms; /* since its last line; grows when the witness is silent */
+    struct node_id node; /* who saw */
+    uint64_t       incarnation;
+    uint64_t       age_ms;                   /* since its last line; grows when the witness is silent */
+    uint8_t        head_key[MESH_KEY_BYTES]; /* of whom it sees at the head's address, since it sees that one */
     struct witness_entry entries[WITNESS_ENTRIES];
     uint32_t             entries_count;
 };

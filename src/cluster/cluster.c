@@ -164,8 +164,7 @@ void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t s
 {
     if (n->state == NODE_CLOSED || seen_ms > (uint64_t)SPAN_MS_MAX) return;
     bool     same   = id_eq(n->seen_by, by.id);
-    bool     anew   = n->restores && id_is_none(n->seen_by);
-    uint64_t before = same ? n->seen_last : anew ? seen_ms : 0;
+    uint64_t before = same ? n->seen_last : 0;
     if (same && n->seen_link == link && seen_ms < before) return;
     if (seen_ms > before) n->seen_ms += seen_ms - before;
     n->seen_by   = by.id;

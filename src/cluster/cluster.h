@@ -168,8 +168,7 @@ void node_move(struct node *n, enum node_state to);
 void node_reported(struct node *n, uint64_t served_ms);
 /* `by` saw it for seen_ms in all, it says by that link. Less than before by one link is an old report; by a new link it may
  * go back (a restarted worker that lost its last seconds): only what is added from there counts. Of another witness than
- * before all counts, since it watches only after that one is closed: the caller lets no witness speak that is. The first
- * word about a head in a lost one's place tells of that one, so it counts for nothing. */
+ * before all counts, since it watches only after that one is closed: the caller lets no witness speak that is. */
 void node_witnessed(struct node *n, struct node_id by, uint64_t link, uint64_t seen_ms);
 /* The same of a gateway, which counts from nothing in each of its runs: of a new run of the same gateway all counts; less
  * than before in one run is an old report. Two gateways may see it at once, so another than before starts from what it

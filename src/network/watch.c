@@ -57,6 +57,12 @@ static bool is_muted(const struct step *s, struct cluster *c)
     return w.since.ms && w.served_ms >= WEIGH_MS / 2 && w.seen_ms < w.served_ms / 2;
 }
 
+/* A head in a lost one's place has its address. Until a witness has it for its peer, it speaks of the other one. */
+static bool is_about_another(const struct step *s, const struct node *by, const struct node *x)
+{
+    return by != x && x->restores && memcmp(s->in->witnessed->head_key, x->mesh_key, MESH_KEY_BYTES) != 0;
+}
+
 static void take_entry(struct step *s, struct cluster *c, struct node *by, struct node *x,
                        const struct witness_entry *e)
 {
@@ -158,7 +164,7 @@ void on_witnessed(struct step *s)
     if (w->age_ms <= WITNESS_FRESH_MS) by->heard = s->now;
     for (struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct witness_entry *e = x->state == NODE_CLOSED ? NULL : entry_of(w, x->index);
-        if (e) take_entry(s, c, by, x, e);
+        if (e && !is_about_another(s, by, x)) take_entry(s, c, by, x, e);
     }
     if (by->role == NODE_HEAD && cluster_is_live(c)) judge(s, c);
 }

@@ -106,7 +106,9 @@ static void report(const struct node *x)
 
 static void witness(const struct node *by)
 {
-    struct witnessed seen = { .node = by->id, .incarnation = by->incarnation };
+    struct witnessed   seen = { .node = by->id, .incarnation = by->incarnation };
+    const struct node *head = days_head();
+    if (head) memcpy(seen.head_key, head->mesh_key, sizeof seen.head_key);
     for (const struct node *x = NULL; (x = table_next(&w.n.nodes, x));) {
         if (!is_live(x)) continue;
         struct seen *s     = seen_of(by->id.id, x->index);

@@ -222,6 +222,7 @@ static void set_peer(struct worker *w, struct worker_node *n, struct worker_peer
 {
     if (p->begin_anew && !act_on(w, n, p, ACT_REMOVE_PEER, out)) return;
     if (!act_on(w, n, p, ACT_SET_PEER, out)) return;
+    worker_witness_peer(w, n, &p->told);
     p->begin_anew = false;
     p->is_set     = true;
     p->set_at_ms  = now_ms;

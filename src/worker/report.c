@@ -20,6 +20,8 @@ static const struct field saved_node_fields[] = {
     FIELD_U64(struct worker_saved_node, served_at_ms, 0, MOMENT_MAX, SEEN_OPERATOR, LIVE, "counted until then"),
     FIELD_BYTES(struct worker_saved_node, mesh_key, SEEN_OPERATOR, LIVE, "public half"),
     FIELD_TEXT(struct worker_saved_node, inside, SEEN_OPERATOR, LIVE, "where its mesh device listens at home"),
+    FIELD_BYTES(struct worker_saved_node, head_key, SEEN_OPERATOR, OPTIONAL,
+                "mesh key of the peer at the head's address"),
     FIELD_BOOL(struct worker_saved_node, copied, SEEN_OPERATOR, OPTIONAL,
                "its copy of the head's state is whole"),
     FIELD_TEXT(struct worker_saved_node, why, SEEN_OPERATOR, LIVE, "why it ended"),
@@ -143,6 +145,7 @@ void worker_save(struct worker *w, uint64_t now_ms, struct worker_saved *out)
         s->served_at_ms     = n->served_at_ms;
         s->seen_count       = n->seen_count;
         s->copied           = n->copied;
+        memcpy(s->head_key, n->head_key, sizeof s->head_key);
         memcpy(s->mesh_key, n->mesh_key, sizeof s->mesh_key);
         memcpy(s->inside, n->inside, sizeof s->inside);
         memcpy(s->why, n->why, sizeof s->why);
@@ -164,7 +167,8 @@ static void restore_node(struct worker *w, struct worker_node *n, const struct w
     memcpy(n->inside, s->inside, sizeof n->inside);
     memcpy(n->why, s->why, sizeof n->why);
     memcpy(n->log_end, s->log_end, sizeof n->log_end);
-    n->copied     = s->copied;
+    n->copied = s->copied;
+    memcpy(n->head_key, s->head_key, sizeof n->head_key);
     n->seen_count = s->seen_count;
     for (uint32_t k = 0; k < s->seen_count; k++) {
         n->seen[k].entry       = s->seen[k];

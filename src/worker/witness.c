@@ -61,6 +61,19 @@ static void take_alive(struct worker_node *n, uint32_t index, uint64_t span_ms)
     s->line        = n->line;
 }
 
+void worker_witness_peer(struct worker *w, struct worker_node *n, const struct mesh_peer *peer)
+{
+    uint32_t head = n->assignment.head_index, index;
+    if (!mesh_index_of(str_from(peer->address), &index) || index != head) return;
+    if (memcmp(n->head_key, peer->key, MESH_KEY_BYTES) == 0) return;
+    memcpy(n->head_key, peer->key, MESH_KEY_BYTES);
+    w->save_dirty = true;
+
+    uint32_t at = place_of(n, head); /* what was seen there was another's */
+    if (at < n->seen_count && n->seen[at].entry.index == head)
+        n->seen[at] = (struct worker_seen){ .entry = { .index = head } };
+}
+
 void worker_witness_take_line(struct worker_node *n, uint64_t now_ms, struct str line)
 {
     struct str word;
@@ -114,6 +127,7 @@ uint32_t worker_witnessed(const struct worker *w, uint32_t slot, uint32_t from, 
     *out                        = (struct witnessed){ .node        = n->ref.node,
                                                       .incarnation = n->ref.incarnation,
                                                       .age_ms      = now_ms - n->line_ms };
+    memcpy(out->head_key, n->head_key, sizeof out->head_key);
     while (from < n->seen_count && out->entries_count < WITNESS_ENTRIES)
         out->entries[out->entries_count++] = n->seen[from++].entry;
     return from < n->seen_count ? from : 0;

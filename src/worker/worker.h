@@ -119,7 +119,8 @@ struct worker_node {
     uint32_t said;
 
     uint32_t seen_count;
-    uint64_t line, line_ms; /* number and time of the last line; 0: none yet */
+    uint64_t line, line_ms;            /* number and time of the last line; 0: none yet */
+    uint8_t  head_key[MESH_KEY_BYTES]; /* of the peer at the head's address, which may change */
     bool     witness_runs, witness_dirty, names_itself;
     uint64_t witness_retry_ms, witnessed_at_ms;
 
@@ -172,6 +173,7 @@ struct worker_saved_node {
     uint8_t              mesh_key[MESH_KEY_BYTES];
     char                 inside[MESH_ENDPOINT_TEXT];
     bool                 copied;
+    uint8_t              head_key[MESH_KEY_BYTES];
     char                 why[ASSIGN_WHY_TEXT];
     char                 log_end[ASSIGN_LOG_TEXT];
     struct witness_entry seen[WORKER_SEEN_MAX];

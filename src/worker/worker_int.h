@@ -25,6 +25,8 @@ void worker_peers_link_up(struct worker_node *n);
 void worker_peers_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out);
 bool worker_peers_are_waiting(const struct worker_node *n); /* for a moment, or for an answer */
 
+/* A peer is set: at the head's address it may be another than before. */
+void worker_witness_peer(struct worker *w, struct worker_node *n, const struct mesh_peer *peer);
 void worker_witness_take_line(struct worker_node *n, uint64_t now_ms, struct str line);
 void worker_witness_act(struct worker *w, struct worker_node *n, uint64_t now_ms, struct worker_actions *out);
 
