@@ -27,7 +27,7 @@ static void start_anew(void)
             first->nodes[i].assignment.cpus_milli   = 1;
             first->nodes[i].assignment.memory_bytes = 1;
         }
-        for (uint8_t i = 1; i < countof(names); i++) names[i].bytes[0] = i;
+        for (size_t i = 1; i < countof(names); i++) names[i].bytes[0] = (uint8_t)i;
         w = calloc(1, sizeof *w);
         check(w);
     }
