@@ -176,10 +176,17 @@ void checks_rest_live(struct sim *s)
     }
 }
 
+/* Retired while it was away: it is not let in again to be told what has ended, so that goes on until its lease is over. */
+static bool is_left_to_its_lease(struct sim *s, const struct machine *m)
+{
+    const struct device *d = network_device(&s->control.n, m->id);
+    return d && d->state == DEVICE_RETIRED && !m->link_welcome;
+}
+
 static void check_machine_rests(struct sim *s, const struct machine *m)
 {
-    for (uint32_t i = 0; m->is_up && i < WORKER_NODES_MAX;
-         i++) /* of a retired one nobody wants the last report */
+    if (is_left_to_its_lease(s, m)) return;
+    for (uint32_t i = 0; m->is_up && i < WORKER_NODES_MAX; i++)
         if (m->w->nodes[i].step != STEP_FREE && (m->link_welcome || m->w->nodes[i].step != STEP_ENDED))
             broken(s, "rest-settled", "machine %u still has a node", m->place);
     for (uint32_t i = 0; i < s->things.used; i++) {
