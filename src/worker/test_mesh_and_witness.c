@@ -418,6 +418,52 @@ static void a_witness_of_as_many_nodes_as_can_be_is_told_in_several_messages(voi
     assert_int_equal(next, WORKER_SEEN_MAX + 1);
 }
 
+static void tell_head(char letter)
+{
+    struct mesh_map m = new_map(false);
+    add(&m, letter, MESH_SITE, 0);
+    mesh_address(1, m.peers[0].address);
+    tell(&m);
+    tick_after(1);
+    assert_true(does(ACT_SET_PEER) || w->nodes[0].head_key[0] == letter);
+}
+
+static void see_head(void)
+{
+    struct worker_input in = input(IN_LINE);
+    now += 1000;
+    in.text = STR("alive 10.99.0.1 10.99.0.2");
+    step(in);
+}
+
+static void what_was_seen_at_the_heads_address_is_its_own_who_has_it(void **state)
+{
+    (void)state;
+    struct witnessed seen;
+    tell_head('A');
+    for (int i = 0; i < 4; i++) see_head();
+    worker_witnessed(w, 0, 0, now, &seen);
+    assert_int_equal(seen.head_key[0], 'A');
+    assert_int_equal(seen.entries[0].index, 1);
+    assert_int_equal(seen.entries[0].seen_ms, 3000);
+
+    tell_head('A'); /* told again, it goes on */
+    see_head();
+    worker_witnessed(w, 0, 0, now, &seen);
+    assert_int_equal(seen.entries[0].seen_ms, 4001);
+
+    tell_head('B');
+    assert_true(out.save);
+    worker_witnessed(w, 0, 0, now, &seen);
+    assert_int_equal(seen.head_key[0], 'B');
+    assert_int_equal(seen.entries[0].seen_ms, 0);
+    assert_false(seen.entries[0].alive);
+    for (int i = 0; i < 3; i++) see_head();
+    worker_witnessed(w, 0, 0, now, &seen);
+    assert_int_equal(seen.entries[0].seen_ms, 2000);
+    assert_int_equal(seen.entries[1].seen_ms, 7002); /* its own, all the time */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -443,6 +489,7 @@ int main(void)
         TEST(what_the_witness_sees_is_sent_at_once_when_it_changes_and_each_second),
         TEST(a_node_that_its_own_witness_names_is_past_its_start),
         TEST(a_witness_that_ends_is_started_again),
+        TEST(what_was_seen_at_the_heads_address_is_its_own_who_has_it),
         TEST(a_witness_of_as_many_nodes_as_can_be_is_told_in_several_messages),
     };
     return cmocka_run_group_tests_name("worker's mesh and witness", tests, NULL, NULL);
