@@ -69,7 +69,7 @@ void node_let_out(struct node *n, bool and_start)
 
 static bool is_set(const char *const *env, struct str name)
 {
-    for (; *env; env++)
+    for (; env && *env; env++)
         if (str_starts(str_from(*env), name)) return true;
     return false;
 }
