@@ -416,6 +416,36 @@ static void a_node_that_is_alone_is_charged_by_what_its_gateway_says(void **stat
     scene_end(&s);
 }
 
+static bool is_revoked(const struct machine *gateway, struct node_id node)
+{
+    for (uint32_t i = 0; i < gateway->revoke.nodes_count; i++)
+        if (id_eq(gateway->revoke.nodes[i].node.id, node.id)) return true;
+    return false;
+}
+
+static void a_replaced_nodes_tickets_are_void_at_the_gateway_and_again_at_one_that_comes_back(void **state)
+{
+    struct world *w = *state;
+    struct scene  s;
+    struct gw_up  up = { .meets_count = 1, .relay_port_base = 40000, .relay_slots = 16 };
+    scene_make(&s, w, 0xb0);
+    scene_create(&s);
+    scene_run(&s, "5000");
+    struct machine *worker = &s.devices[&s.devices[0] == scene_head(&s)];
+    struct node_id  lost   = worker->desired.assignments[0].node;
+    report(worker, PHASE_ENDED, 0);
+    world_wait_for(w, is_revoked(&s.gateway, lost));
+    wait_state(&s, "healing");
+
+    machine_leave(&s.gateway);
+    s.gateway.revoke.nodes_count = 0;
+    machine_join(&s.gateway, w, LINK_GATEWAY, 0xb4, NULL);
+    gateway_say_up(&s.gateway, &up, 0xb4);
+    world_wait_for(w, is_revoked(&s.gateway, lost));
+    scene_terminate(&s);
+    scene_end(&s);
+}
+
 static void a_symmetric_nat_is_relayed_and_the_gateway_told(void **state)
 {
     struct world *w = *state;
@@ -514,6 +544,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_device_may_not_speak_for_a_gateway),
         cmocka_unit_test(a_cluster_lives_and_ends_and_the_books_close),
         cmocka_unit_test(a_node_that_is_alone_is_charged_by_what_its_gateway_says),
+        cmocka_unit_test(a_replaced_nodes_tickets_are_void_at_the_gateway_and_again_at_one_that_comes_back),
         cmocka_unit_test(a_symmetric_nat_is_relayed_and_the_gateway_told),
         cmocka_unit_test(after_kill_9_links_and_clusters_are_as_they_were),
         cmocka_unit_test(watchers_are_told_each_change_and_their_stream_ends_with_the_key),

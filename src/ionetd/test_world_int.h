@@ -399,6 +399,7 @@ struct machine {
     struct gw_meet      meet;
     struct gw_relay     relay;
     struct gw_probe     probe;
+    struct gw_revoke    revoke;
     uint32_t            config_count, meet_count, relay_count, probe_count, revoke_count;
     struct mesh_peer    peers[8]; /* by the maps that came */
     uint32_t            peers_count, maps_count;
@@ -455,7 +456,7 @@ static inline void on_machine_text(void *ctx, struct net_socket *s, struct str t
     if (kind == LINK_GW_MEET) m->meet = u.gw_meet, m->meet_count++;
     if (kind == LINK_GW_RELAY) m->relay = u.gw_relay, m->relay_count++;
     if (kind == LINK_GW_PROBE) m->probe = u.gw_probe, m->probe_count++;
-    if (kind == LINK_GW_REVOKE) m->revoke_count++;
+    if (kind == LINK_GW_REVOKE) m->revoke = u.gw_revoke, m->revoke_count++;
 }
 
 static inline void on_machine_open(void *ctx, struct net_socket *s)
