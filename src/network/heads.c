@@ -79,6 +79,7 @@ const char *head_is_gone_for_good(const struct step *s, const struct cluster *c)
 void head_was_lost(struct step *s, struct cluster *c, const struct node *head)
 {
     const struct recipe_facts *r = keeps_state(s->n, c);
+    check(r);
     if (head->passed.ms) c->head_lost = s->now;
     memcpy(c->state_lost, r->state_lost, sizeof c->state_lost);
     c->nodes_alive = 0;

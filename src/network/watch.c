@@ -249,9 +249,10 @@ static bool is_idle(const struct step *s, const struct cluster *c, const struct 
 static bool is_out_of_sight(const struct step *s, const struct cluster *c, const struct node *x,
                             struct span silent)
 {
-    const struct node *head  = cluster_head(s->n, c);
-    bool               blind = !head || head->state != NODE_SERVING || link_is_gone(s, head, silent);
-    if (!blind || !link_is_gone(s, x, (struct span){ UNSEEN_MS })) return false;
+    if (!link_is_gone(s, x, (struct span){ UNSEEN_MS }))
+        return false; /* first: of most nodes it is all there is to see */
+    const struct node *head = cluster_head(s->n, c);
+    if (head && head->state == NODE_SERVING && !link_is_gone(s, head, silent)) return false;
     for (const struct node *y = NULL; (y = cluster_node(s->n, c, y));)
         if (node_is_live(y) && ((const struct device *)table_find(&s->n->devices, y->device.id))->session)
             return true;
@@ -360,8 +361,9 @@ static struct span darkness(const struct step *s, const struct cluster *c)
     struct span least = { INT64_MAX };
     for (const struct node *x = NULL; (x = cluster_node(s->n, c, x));) {
         const struct device *d = table_find(&s->n->devices, x->device.id);
-        if (node_is_live(x))
-            least = span_min(least, d->session ? (struct span){ 0 } : instant_since(s->now, d->seen));
+        if (!node_is_live(x)) continue;
+        if (d->session) return (struct span){ 0 };
+        least = span_min(least, instant_since(s->now, d->seen));
     }
     return least.ms == INT64_MAX ? (struct span){ 0 } : least;
 }
