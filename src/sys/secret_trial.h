@@ -10,6 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A larger mapping is a sanitizer's shadow: as good as empty, and of no end. */
+#define SEARCHED_MAX ((uint64_t)4 << 30)
+
+/* AddressSanitizer makes mlock(2) do nothing: there is nothing to be found then. */
+#ifdef __SANITIZE_ADDRESS__
+#define SECRETS_ARE_LOCKED 0
+#else
+#define SECRETS_ARE_LOCKED 1
+#endif
+
 struct needle {
     const char *name;
     struct str  bytes;
@@ -53,7 +63,8 @@ __attribute__((unused)) static struct found secrets_in(pid_t pid, const struct n
             to   = end;
             memcpy(mode, rights, sizeof mode);
             memcpy(where, line, sizeof where);
-        } else if (strncmp(line, "VmFlags:", 8) == 0 && mode[0] == 'r' && mode[1] == 'w') {
+        } else if (strncmp(line, "VmFlags:", 8) == 0 && mode[0] == 'r' && mode[1] == 'w' &&
+                   to - from <= SEARCHED_MAX) {
             search_mapping(memory, where, from, to, strstr(line, " lo") != NULL, needles, count, &out);
         }
     }
