@@ -17,6 +17,7 @@ job_log() { ray_job logs counter 2>/dev/null | grep -a -E '^([0-9]+ of|counted)'
 counted() { sed -n 's/^\([0-9]*\) of .*/\1/p' <<<"$1" | tail -n 1; }
 counter_of() { sed -n 's/.*, \(process .* at [0-9.]*\), .*/\1/p' <<<"$1" | sort -u; }
 counts_past() { (($(counted "$(job_log)") > $1)); }
+job_has_succeeded() { ray_job status counter 2>&1 | grep -i succeeded >/dev/null; }
 job_has_ended() { job_log | grep "^counted" >/dev/null; }
 
 head_has_a_copy() { cluster_is '[.nodes[] | select(.state == "serving" and .standby and .copied)] | length == 1'; }
@@ -108,7 +109,7 @@ an_old_head_that_returns_reaches_no_peer_and_is_ended() {
 
 the_job_goes_on_to_its_end() {
     await 120000 "it did not end: $(job_log | tail -n 1)" job_has_ended
-    ray_job status counter 2>&1 | grep -i succeeded >/dev/null || fail "it did not succeed"
+    await 15000 "it did not succeed: $(ray_job status counter 2>&1 | tail -n 1)" job_has_succeeded # Ray looks now and then
     (($(counter_of "$(job_log)" | wc -l) == 1)) || fail "it was in several processes"
     printf '    %s\n' "$(job_log | tail -n 1)"
 }
