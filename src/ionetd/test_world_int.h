@@ -118,8 +118,8 @@ static inline void world_spawn(struct world *w)
         execl("/proc/self/exe", "ionetd", "--state_dir", state, "--host", "127.0.0.1", "--listen", "127.0.0.1",
               "--port", "0", "--limits", "small", "--recipes_dir", recipes, "--image", "web=" WORLD_IMAGE,
               "--operator", w->operator_text, "--sign_ins_per_address", "1000", "--requests_per_account",
-              "1000000", "--requests_per_address", "1000000", "--sandbox", "strict",
-              w->extra[0] ? w->extra : NULL, NULL);
+              "1000000", "--requests_per_address", "1000000", "--stranger_us_per_s", "1000000", "--sandbox",
+              "strict", w->extra[0] ? w->extra : NULL, NULL);
         _exit(127);
     }
 }
