@@ -315,6 +315,7 @@ static void a_declared_and_allowed_way_out_leads_out_also_after_the_worker_was_k
     world_until(&w, strstr(logs->got, "by http://127.0.0.1:3128: HTTP/1.1 200\n"));
     world_end(&w.worker, SIGKILL);
     world_until(&w, !w.up && !logs->raw);
+    world_run_for(&w, 600); /* long enough for the container to find nothing there */
     w.worker = world_start(&w, "--egress_mbit=8", NULL);
     world_until(&w, w.up && world_phase(&w, &a) == PHASE_RUNNING);
     logs = world_join(&w, "logs");
