@@ -1,27 +1,11 @@
 /* What one account may hold open of tables that all share: more is refused, and what is over makes room. */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
 
 static struct err ask_quote(struct account_id who, struct id *quote, uint64_t *count)
 {
@@ -133,8 +117,6 @@ static void who_has_no_account_opens_nothing(void **state)
     assert_int_equal(ask_quote(nobody, &quote, NULL).code, ERR_MISSING);
     assert_int_equal(ask_token(nobody, 0, hash, NULL).code, ERR_MISSING);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

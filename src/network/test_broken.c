@@ -1,40 +1,12 @@
 /* What broken and hostile machines say and do, and what it must not bring about. After every step: the invariants, in
  * memory and in what the store holds (world_step). */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
-
-static const struct cluster *at(struct id cluster)
-{
-    const struct cluster *c = network_cluster(&w.n, cluster);
-    assert_non_null(c);
-    return c;
-}
-
-static struct device *device(int i)
-{
-    return table_find(&w.n.devices, w.devices[i].id);
-}
 
 /* A live worker of the cluster that is no witness; null if there is none. */
 static const struct node *a_worker(struct id cluster, enum node_state state)
@@ -457,8 +429,6 @@ static void an_old_line_of_a_witness_misses_nobody(void **state)
     world_step(&w, &in);
     assert_int_equal(x->missed.ms, w.now.ms);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

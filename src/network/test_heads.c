@@ -276,8 +276,6 @@ static void a_new_head_gives_the_others_time_to_come_back_to_it(void **state)
     assert_true(worker->lost);
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, days_open, days_close)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

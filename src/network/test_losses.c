@@ -164,8 +164,6 @@ static void a_head_that_fails_three_times_eats_up_no_worker(void **state)
     assert_int_equal(days_cluster()->state, CLUSTER_READY);
 }
 
-#define STORY(name) cmocka_unit_test_setup_teardown(name, days_open, days_close)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -1,26 +1,10 @@
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
 
 static uint32_t effects_of(enum effect_kind kind)
 {
@@ -230,8 +214,6 @@ static void a_pair_of_which_one_end_alone_is_reached_goes_back_to_the_relay(void
     node_says(a, b, true); /* too late */
     assert_int_equal(w.n.relays.live, 3);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

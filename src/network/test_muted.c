@@ -1,27 +1,11 @@
 /* What a tenant can do to the witness in his container, and what an outage only looks like. */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
 
 /* Its tenant stops the witness, or lets it name the nodes in every other line only: either way nothing more is seen. */
 static void a_tenant_who_mutes_the_check_ends_his_cluster(void **state)
@@ -82,9 +66,8 @@ static void a_check_that_the_network_can_not_hear_mutes_nobody(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_tenant_who_mutes_the_check_ends_his_cluster, open_world, close_world),
-        cmocka_unit_test_setup_teardown(a_check_that_the_network_can_not_hear_mutes_nobody, open_world,
-                                        close_world),
+        TEST(a_tenant_who_mutes_the_check_ends_his_cluster),
+        TEST(a_check_that_the_network_can_not_hear_mutes_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

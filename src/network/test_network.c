@@ -1,6 +1,6 @@
 /* The network's rules, told as stories. After every step of every story: the invariants, in memory and in what the
  * store holds (world_step). */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,29 +10,6 @@
 
 #define HOUR MS_PER_HOUR
 #define ASK 100000 /* 0.10 USDC an hour */
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
-
-static const struct cluster *at(struct id cluster)
-{
-    const struct cluster *c = network_cluster(&w.n, cluster);
-    assert_non_null(c);
-    return c;
-}
 
 static int64_t balance(struct account_id a)
 {
@@ -546,8 +523,6 @@ static void symmetric_nats_get_a_slot_of_the_relay_and_give_it_back(void **state
     world_pass(&w, NODE_CLOSING_MS + 400);
     assert_int_equal(w.n.relays.live, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

@@ -1,6 +1,6 @@
 /* The network is away for two hours: nothing stops, all that was served is paid for once, nobody is taken for lost before
  * he had time to come back. */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,29 +11,6 @@
 #define OUTAGE_MS (2 * MS_PER_HOUR)
 #define SERVED_MS 90000 /* before it */
 #define PRICE 100000    /* micros an hour, of a machine */
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
-
-static const struct cluster *at(struct id cluster)
-{
-    const struct cluster *c = network_cluster(&w.n, cluster);
-    assert_non_null(c);
-    return c;
-}
 
 /* Three of four machines, paid for four hours; served for SERVED_MS, and seen. */
 static struct id hire(void)
@@ -134,8 +111,6 @@ static void who_died_meanwhile_is_found_and_replaced_after_it(void **state)
     assert_int_equal(at(cluster)->state, CLUSTER_HEALING);
     assert_int_equal(dead->charged.micros, PRICE / 60); /* its last whole minute before that */
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

@@ -1,40 +1,12 @@
 /* What a supplier may try to be paid for what he does not lend. Each is refused, or goes unpaid and is replaced. (What is
  * charged at most: test_network.c; two machines with one key: there too.) */
-#include "with_world_int.h"
+#include "with_story_int.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct world w;
-
-static int open_world(void **state)
-{
-    (void)state;
-    world_open(&w);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    world_close(&w);
-    return 0;
-}
-
-static struct device *device(int i)
-{
-    return table_find(&w.n.devices, w.devices[i].id);
-}
-
-static const struct cluster *at(struct id cluster)
-{
-    const struct cluster *c = network_cluster(&w.n, cluster);
-    assert_non_null(c);
-    return c;
-}
 
 /* A worker of the cluster that is no witness. */
 static const struct node *a_worker(struct id cluster)
@@ -274,8 +246,6 @@ static void who_takes_nodes_and_begins_none_is_replaced_and_in_the_end_held(void
     assert_int_equal(device(idle)->state, DEVICE_HELD);
     assert_non_null(strstr(device(idle)->why, "began none"));
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void)
 {

@@ -6,8 +6,6 @@
 #define COUNTS_MAX 1024
 #define START_MS 4000 /* that a container takes to come up */
 
-struct world w;
-
 static struct {
     struct id cluster;
     bool      spoilt;
@@ -28,18 +26,10 @@ static struct {
 
 int days_open(void **state)
 {
-    (void)state;
     memset(&days, 0, sizeof days);
-    world_open(&w);
+    story_open(state);
     w.recipe = "kept";
     w.copied = true;
-    return 0;
-}
-
-int days_close(void **state)
-{
-    (void)state;
-    world_close(&w);
     return 0;
 }
 

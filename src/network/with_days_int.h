@@ -3,12 +3,10 @@
 #ifndef NETWORK_WITH_DAYS_INT_H
 #define NETWORK_WITH_DAYS_INT_H
 
-#include "with_world_int.h"
-
-extern struct world w;
+#include "with_story_int.h"
 
 int days_open(void **state);
-int days_close(void **state);
+#define STORY(name) cmocka_unit_test_setup_teardown(name, days_open, story_close)
 
 /* That many machines, and a cluster of some of them that is ready and whose standby's copy is whole. */
 struct id days_ready(int machines, uint32_t size, int64_t duration_ms);
