@@ -9,3 +9,6 @@ figure() { # NAME VALUE UNIT [PEER ITS-VALUE]
     [[ ! ${5:-} ]] || printf ' peer=%s:%s ratio=%s' "$4" "$5" "$(awk "BEGIN { printf \"%.2f\", $2 / $5 }")"
     printf '\n'
 }
+
+# The median of what lines NAME=VALUE of the file $results say.
+of() { sed -n "s/^$1=//p" "$results" | median; }

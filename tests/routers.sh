@@ -17,7 +17,6 @@ gateway_host=203.0.113.2 other_host=203.0.113.4
 
 # --- the stage -----------------------------------------------------------------------------------
 
-add_recipes() { :; }
 start_gateway() { run_gateway "$gateway_host" "$@"; }
 
 run_gateway() { # HOST OPTIONS…
